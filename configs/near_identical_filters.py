@@ -1,0 +1,78 @@
+"""Do two convolutional filters that start almost equal grow apart?
+
+    python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=DIR
+
+A small CNN on scikit-learn's handwritten digits. In each convolutional layer filters 0 and 1 are twins that start epsilon
+apart. Presets: `smoke` (seconds), none (about three minutes on two cores), `full` (one accelerator).
+"""
+
+from ml_collections import ConfigDict
+
+from symmetry_jax.errors import choose
+
+
+def get_config(preset: str = "") -> ConfigDict:
+    """The settings of a preset."""
+    config = ConfigDict()
+    config.study = "near_identical_filters"
+    config.dataset = "digits"
+    config.precision = "float32"  # float64 moves the rounding that ends the linear regime from about 1e-6 to 1e-15
+
+    # An axis is a union of values, a:b (b excluded), log:a:b:n, lin:a:b:n, or names.
+    config.sweep = ConfigDict()
+    config.sweep.activation = "tanh,relu"  # also gelu, silu, sigmoid, softplus, identity; another program each
+    config.sweep.optimizer = "sgd"  # also momentum, nesterov, adam, adamw; another program each
+    config.sweep.initializer = "lecun"  # also he, zero, constant; another program each
+    config.sweep.seed = "0:32"  # weights, direction between the twins, minibatches
+    config.sweep.epsilon = "0,log:1e-7:1:15"  # distance of the twins at the start
+    config.sweep.learning_rate = "0.1,0.3"
+    config.sweep.weight_decay = "0.0"
+    config.sweep.momentum = "0.9"  # read by momentum, nesterov
+    config.sweep.beta1 = "0.9"  # read by adam, adamw; beta2 and adam_eps too
+    config.sweep.beta2 = "0.999"
+    config.sweep.adam_eps = "1e-8"
+    config.sweep.constant = "0.1"  # all weights at the start, where the initializer is constant
+    config.zipped = ""  # axes that vary together, as in "learning_rate+momentum"
+
+    config.twins = (0, 1)  # their places in each layer; equal columns are computed alike at 0 and 1 on every backend seen
+    config.filters = (8, 8)  # filters of each convolutional layer
+    config.strides = (1, 2)  # one for each layer
+    config.kernel = 3  # side of the kernels
+    config.padding = "SAME"  # or VALID
+    config.head = "flatten"  # or average
+    config.lowering = "patches"  # or xla
+    config.batch_size = 32
+    config.minibatches = "per_seed"  # or shared: all seeds see the same examples
+
+    config.steps = 1000
+    config.records = 51  # about how many times measures are read
+    config.spacing = "log"  # of records in steps; or even
+    config.quotient_steps = 200  # steps over which tied filters are compared with their quotient network
+    config.quotient_seeds = 4  # the first few seeds of the sweep
+
+    config.tile = 0  # runs computed side by side in a device; 0 for a size that suits the device
+    config.segments = 25  # calls into the compiled program, between which results are written
+    return choose("preset", preset, _PRESETS)(config)
+
+
+def _smoke(config: ConfigDict) -> ConfigDict:
+    config.sweep.activation = "tanh"
+    config.sweep.seed = "0:3"
+    config.sweep.epsilon = "0,log:1e-5:1e-1:3"
+    config.steps = 60
+    config.records = 11
+    config.quotient_steps = 30
+    config.quotient_seeds = 2
+    config.segments = 4
+    return config
+
+
+def _full(config: ConfigDict) -> ConfigDict:
+    config.sweep.seed = "0:256"
+    config.sweep.epsilon = "0,log:1e-8:1:31"
+    config.sweep.learning_rate = "0.03,0.1,0.3,0.5"
+    config.steps = 5000
+    return config
+
+
+_PRESETS = {"": lambda config: config, "smoke": _smoke, "full": _full}

@@ -1,0 +1,42 @@
+"""What becomes of units that start equal, or almost equal, when a network learns."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symmetry_jax.sweeps.results import load_results as load_results
+    from symmetry_jax.sweeps.sweep import sweep as sweep
+    from symmetry_jax.symmetry.quotient import quotient as quotient
+    from symmetry_jax.symmetry.separation import separation as separation
+    from symmetry_jax.symmetry.units import Symmetry as Symmetry
+    from symmetry_jax.symmetry.units import UnitAxis as UnitAxis
+    from symmetry_jax.symmetry.units import UnitGroup as UnitGroup
+    from symmetry_jax.symmetry.units import permute as permute
+    from symmetry_jax.symmetry.units import perturb as perturb
+    from symmetry_jax.symmetry.units import tie as tie
+
+_MODULES = {
+    "Symmetry": "symmetry.units",
+    "UnitAxis": "symmetry.units",
+    "UnitGroup": "symmetry.units",
+    "load_results": "sweeps.results",
+    "permute": "symmetry.units",
+    "perturb": "symmetry.units",
+    "quotient": "symmetry.quotient",
+    "separation": "symmetry.separation",
+    "sweep": "sweeps.sweep",
+    "tie": "symmetry.units",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    # on first use, so that importing the package does not start jax
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

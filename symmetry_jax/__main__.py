@@ -1,0 +1,110 @@
+"""The command line: `python -m symmetry_jax COMMAND`.
+
+list                                        the studies, each with its question
+run --config=configs/STUDY.py --workdir=DIR compute a study and report it
+report --workdir=DIR                        figures, page and claims again, from results alone
+"""
+
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from symmetry_jax.errors import InputError, choose
+from symmetry_jax.reports.report import write_report
+from symmetry_jax.sweeps.runner import run_study
+from symmetry_jax.sweeps.study import Study
+from symmetry_jax.sweeps.workdir import read_config
+
+ROOT = Path(__file__).parent.parent
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "The study's settings: configs/STUDY.py or configs/STUDY.py:PRESET.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the study: its results and its report.")
+
+
+def main() -> None:
+    """Runs a command and exits: 0 done, 1 an error, told in one line."""
+    _use_all_cores()
+    logging.set_verbosity(logging.WARNING)  # jax tells absl of every backend that is not there
+    try:
+        app.run(_main, flags_parser=_parse)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def _main(arguments: Sequence[str]) -> None:
+    commands: dict[str, Callable[[], None]] = {"list": _list, "run": _run, "report": _report}
+    if len(arguments) != 2:
+        raise InputError(f"name one command: {', '.join(commands)}")
+    choose("command", arguments[1], commands)()
+
+
+def _list() -> None:
+    for name in sorted(_studies()):
+        print(
+            name,
+            load_study(name).question,
+            f"python -m symmetry_jax run --config=configs/{name}.py --workdir=DIR",
+            sep="\n    ",
+        )
+
+
+def _run() -> None:
+    config: ConfigDict | None = CONFIG.value
+    if config is None:
+        raise InputError("run needs --config=configs/STUDY.py, with :PRESET for a preset")
+    workdir = _workdir()
+    study = load_study(config.study)
+    run_study(study, config, workdir, shlex.join(["python", "-m", "symmetry_jax", *sys.argv[1:]]))
+    print(write_report(study, workdir))
+
+
+def _report() -> None:
+    workdir = _workdir()
+    print(write_report(load_study(read_config(workdir)["study"]), workdir))
+
+
+def _workdir() -> Path:
+    if not WORKDIR.value:
+        raise InputError("name a work directory: --workdir=DIR")
+    return Path(WORKDIR.value)
+
+
+def load_study(name: str) -> Study:
+    """The study that `experiments/NAME.py` defines."""
+    path = choose("study", name, _studies())
+    spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.STUDY
+
+
+def _studies() -> dict[str, Path]:
+    return {path.stem: path for path in (ROOT / "experiments").glob("*.py")}
+
+
+def _use_all_cores() -> None:
+    """As many CPU devices as cores, unless the user chose: one device leaves cores idle on small networks."""
+    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        jax.config.update("jax_num_cpu_devices", cores)
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    """Parses flags; what is wrong with them, or in the settings, is one line."""
+    try:
+        return flags.FLAGS(arguments)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        raise InputError(str(error).splitlines()[0]) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One run, as pure functions: knows nothing of grids, devices or disks."""

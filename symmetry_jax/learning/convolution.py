@@ -1,0 +1,60 @@
+"""A convolution that stays fast when its weights are vmapped over runs.
+
+`lax.conv_general_dilated` vmapped over its kernel becomes a grouped convolution, which XLA runs slowly on every backend but
+TPU. Written as one product of the kernel with the patches of the image, vmapping gives a batched matrix product instead.
+Images are laid out (channel, height, width, batch): a shifted slice of a batch is then contiguous, patches are stacked
+without a transpose, and height, width and batch together are the long side of the product.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Lowering = Literal["patches", "xla"]
+Pads = Sequence[tuple[int, int]]  # before and after, along height and width
+Padding = str | Pads
+
+LOWERINGS: dict[str, Lowering] = {"patches": "patches", "xla": "xla"}
+
+
+def convolve(
+    images: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, int] = (1, 1),
+    padding: Padding = "SAME",
+    lowering: Lowering = "patches",
+) -> jax.Array:
+    """Cross-correlation y[f, u, v, b] = sum_cij k[i, j, c, f] x[c, su u + i - pu, sv v + j - pv, b].
+
+    Args:
+        images: (channels, height, width, batch).
+        kernel: (kernel height, kernel width, channels, filters).
+        strides: steps (su, sv) along height and width.
+        padding: "SAME", "VALID" or ((top, bottom), (left, right)), as in `lax.conv_general_dilated`.
+        lowering: "patches" for one matrix product, "xla" for XLA's own convolution.
+
+    Returns:
+        (filters, height, width, batch).
+    """
+    pads = lax.padtype_to_pads(images.shape[1:3], kernel.shape[:2], strides, padding) if isinstance(padding, str) else padding
+    if lowering == "xla":
+        return lax.conv_general_dilated(images, kernel, strides, pads, dimension_numbers=("CHWN", "HWIO", "CHWN"))
+    patches, height, width = _patches(images, kernel.shape[:2], strides, pads)
+    filters, batch = kernel.shape[3], images.shape[3]
+    return jnp.einsum("kf,kn->fn", kernel.reshape(-1, filters), patches).reshape(filters, height, width, batch)
+
+
+def _patches(images: jax.Array, window: tuple[int, ...], strides: tuple[int, int], pads: Pads) -> tuple[jax.Array, int, int]:
+    """Every patch as a column: (kernel height * kernel width * channels, height * width * batch), height, width."""
+    channels, _, _, batch = images.shape
+    padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
+    height, width = ((size - side) // stride + 1 for size, side, stride in zip(padded.shape[1:3], window, strides, strict=True))
+    shifted = [
+        padded[:, i : i + (height - 1) * strides[0] + 1 : strides[0], j : j + (width - 1) * strides[1] + 1 : strides[1]]
+        for i in range(window[0])
+        for j in range(window[1])
+    ]
+    return jnp.stack(shifted).reshape(window[0] * window[1] * channels, height * width * batch), height, width

@@ -1,0 +1,8 @@
+"""Every dataset by name."""
+
+from collections.abc import Callable
+
+from symmetry_jax.learning.data.digits import digits
+from symmetry_jax.learning.tasks import Dataset
+
+DATASETS: dict[str, Callable[[], Dataset]] = {"digits": digits}

@@ -1,0 +1,151 @@
+"""Networks in flax.linen, each of which declares its unit groups."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from symmetry_jax.errors import InputError
+from symmetry_jax.learning.convolution import Lowering, Padding, convolve
+from symmetry_jax.symmetry.units import Symmetry, UnitAxis, UnitGroup
+
+Initializer = Callable[..., jax.Array]
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "tanh": jnp.tanh,
+    "relu": nn.relu,
+    "gelu": lambda z: nn.gelu(z, approximate=False),
+    "silu": nn.silu,
+    "sigmoid": nn.sigmoid,
+    "softplus": nn.softplus,
+    "identity": lambda z: z,
+}
+
+Head = Literal["flatten", "average"]
+
+HEADS: dict[str, Head] = {"flatten": "flatten", "average": "average"}
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron: (batch, ...) -> (batch, outputs); inputs are flattened.
+
+    Attributes:
+        widths: units of each hidden layer.
+        outputs: width of the last layer, which has no activation.
+        activation: applied elementwise after each hidden layer.
+        kernel_init: initializer of all weights; biases start at zero.
+    """
+
+    widths: tuple[int, ...]
+    outputs: int
+    activation: Callable[[jax.Array], jax.Array] = jnp.tanh
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """The outputs for a batch of inputs."""
+        hidden = inputs.reshape(len(inputs), -1)
+        for number, width in enumerate(self.widths):
+            hidden = self.activation(_dense(width, f"hidden_{number}", self, hidden))
+        return _dense(self.outputs, "output", self, hidden)
+
+    def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
+        """Unit groups over the variables; `input_shape` is that of one example, which no group of an MLP depends on."""
+        del input_shape
+        names = [f"hidden_{number}" for number in range(len(self.widths))]
+        readers = [UnitAxis(_kernel(name), 0, "fan-out") for name in [*names[1:], "output"]]
+        return Symmetry(tuple(map(_group, names, self.widths, [1] * len(names), readers)))
+
+
+class CNN(nn.Module):
+    """Convolutions, each with an activation, and a linear head: (batch, height, width, channel) -> (batch, outputs).
+
+    Attributes:
+        filters: number of filters of each convolutional layer.
+        outputs: width of the head.
+        strides: stride of each layer; one for each entry of `filters`.
+        kernel: side of the square kernels.
+        padding: as in `convolve`.
+        head: "flatten" hands every position to the head, "average" the mean over positions.
+        activation: applied elementwise after each convolution.
+        kernel_init: initializer of all weights; biases start at zero.
+        lowering: how convolutions are computed.
+    """
+
+    filters: tuple[int, ...]
+    outputs: int
+    strides: tuple[int, ...]
+    kernel: int = 3
+    padding: Padding = "SAME"
+    head: Head = "flatten"
+    activation: Callable[[jax.Array], jax.Array] = jnp.tanh
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    lowering: Lowering = "patches"
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """The outputs for a batch of inputs."""
+        maps = inputs.transpose(3, 1, 2, 0)  # the layout of `convolve`
+        for number, filters in enumerate(self.filters):
+            maps = self.activation(self._layer(number, filters, maps))
+        maps = maps.mean(axis=(1, 2), keepdims=True) if self.head == "average" else maps
+        return _dense(self.outputs, "output", self, maps.reshape(-1, maps.shape[-1]).T)
+
+    def __post_init__(self) -> None:
+        if not self.filters or min(*self.filters, *self.strides, self.kernel) < 1:
+            raise InputError("a CNN has one convolution or more; filters, strides and kernel are at least 1")
+        if len(self.filters) != len(self.strides):
+            raise InputError(f"filters={self.filters} and strides={self.strides}: one stride for each layer")
+        super().__post_init__()
+
+    def _layer(self, number: int, filters: int, maps: jax.Array) -> jax.Array:
+        stride = (self.strides[number],) * 2
+        layer = Convolution(filters, self.kernel, stride, self.padding, self.kernel_init, self.lowering, name=f"conv_{number}")
+        return layer(maps)
+
+    def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
+        """Unit groups over the variables, for examples of (height, width, channel)."""
+        names = [f"conv_{number}" for number in range(len(self.filters))]
+        readers = [UnitAxis(_kernel(name), 2, "fan-out") for name in names[1:]]
+        head = UnitAxis(_kernel("output"), 0, "fan-out", inner=self._positions(input_shape))
+        return Symmetry(tuple(map(_group, names, self.filters, [3] * len(names), [*readers, head])))
+
+    def _positions(self, input_shape: tuple[int, ...]) -> int:
+        """Entries of the head's input for each channel of the last layer."""
+        variables = jax.eval_shape(self.init, jax.random.key(0), jnp.zeros((1, *input_shape)))
+        return variables["params"]["output"]["kernel"].shape[0] // self.filters[-1]
+
+
+class Convolution(nn.Module):
+    """A convolution with bias on (channel, height, width, batch)."""
+
+    filters: int
+    kernel: int
+    strides: tuple[int, int]
+    padding: Padding
+    kernel_init: Initializer
+    lowering: Lowering
+
+    @nn.compact
+    def __call__(self, maps: jax.Array) -> jax.Array:
+        """The maps of all filters."""
+        shape = (self.kernel, self.kernel, maps.shape[0], self.filters)
+        kernel = self.param("kernel", self.kernel_init, shape, maps.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.filters,), maps.dtype)
+        return convolve(maps, kernel, self.strides, self.padding, self.lowering) + bias[:, None, None, None]
+
+
+def _dense(width: int, name: str, model: MLP | CNN, inputs: jax.Array) -> jax.Array:
+    layer = nn.Dense(width, param_dtype=inputs.dtype, kernel_init=model.kernel_init, name=name)
+    return layer(inputs)
+
+
+def _kernel(name: str) -> str:
+    return f"params/{name}/kernel"
+
+
+def _group(name: str, size: int, axis: int, reader: UnitAxis) -> UnitGroup:
+    """The units that module `name` makes: its kernel's last axis, its bias, and the axis of the array that reads them."""
+    return UnitGroup(name, size, (UnitAxis(_kernel(name), axis, "fan-in"), UnitAxis(f"params/{name}/bias", 0, "bias"), reader))

@@ -1,0 +1,84 @@
+"""Where training starts: a start draws the variables of one run from its hparams."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from symmetry_jax.learning.models import Initializer
+from symmetry_jax.learning.process import Hparams, PyTree
+from symmetry_jax.learning.streams import Stream, draw_key
+from symmetry_jax.symmetry.quotient import quotient
+from symmetry_jax.symmetry.units import Symmetry, perturb, tie
+
+Start = Callable[[Hparams, jax.Array], PyTree]  # from the hparams and a batch of inputs, for their shape and dtype
+Blocks = Mapping[str, Sequence[Sequence[int]]]  # for each group, the units that are equal
+Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
+
+INITIALIZERS: dict[str, Callable[[Hparams], Initializer]] = {
+    "he": lambda hparams: nn.initializers.he_normal(),
+    "lecun": lambda hparams: nn.initializers.lecun_normal(),
+    "zero": lambda hparams: nn.initializers.zeros,
+    "constant": lambda hparams: nn.initializers.constant(hparams["constant"]),
+}
+
+
+def draw(model: Any, initializer: Callable[[Hparams], Initializer]) -> Start:
+    """All weights from one initializer, drawn from the seed alone; biases zero."""
+
+    def start(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        network = model.clone(kernel_init=initializer(hparams))
+        return network.init(draw_key(hparams["seed"], Stream.WEIGHTS), inputs[:1])
+
+    return start
+
+
+def tied(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
+    """A start whose units are equal within each block."""
+
+    def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        variables = start(hparams, inputs)
+        for name, units in blocks.items():
+            variables = tie(variables, symmetry[name], units)
+        return variables
+
+    return begin
+
+
+def near_tied(start: Start, symmetry: Symmetry, pairs: Pairs) -> Start:
+    """A start with one pair of twins in each named group, `epsilon` apart in a direction drawn from the seed alone."""
+    together = tied(start, symmetry, {name: [pair] for name, pair in pairs.items()})
+
+    def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        variables = together(hparams, inputs)
+        for number, (name, pair) in enumerate(pairs.items()):
+            key = draw_key(hparams["seed"], Stream.TWINS, number)
+            others = [(symmetry[other], twins) for other, twins in pairs.items() if other != name]
+            variables = perturb(variables, symmetry[name], pair, hparams["epsilon"], key, others)
+        return variables
+
+    return begin
+
+
+def merged(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
+    """The start of the quotient network: the start with its blocks tied, then each block as one unit."""
+    together = tied(start, symmetry, blocks)
+    return lambda hparams, inputs: _merge(together(hparams, inputs), symmetry, blocks)[0]
+
+
+def merged_rates(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> PyTree:
+    """The factors on the learning rates with which the quotient network trains like the network with tied units.
+
+    `shapes` is a tree of arrays or their shapes, those of the network with tied units.
+    """
+    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
+    return _merge(ones, symmetry, blocks)[1]
+
+
+def _merge(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
+    rates = None
+    for name, units in blocks.items():
+        variables, rates = quotient(variables, symmetry[name], units, rates)
+    return variables, rates

@@ -1,0 +1,81 @@
+"""A task: a model, its data and its loss."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from symmetry_jax.errors import InputError
+from symmetry_jax.learning.process import Hparams, PyTree
+from symmetry_jax.learning.streams import Stream, draw_key
+
+Minibatches = Literal["per_seed", "shared"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Examples and their targets, aligned along the first axis."""
+
+    inputs: jax.Array
+    targets: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A training set and a test set."""
+
+    train: Batch
+    test: Batch
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.train.inputs.shape[1:]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is learned.
+
+    Attributes:
+        predict: outputs of the model from its variables and inputs.
+        loss: mean loss of outputs against targets.
+        batch: the minibatch of a step.
+    """
+
+    predict: Callable[[PyTree, jax.Array], jax.Array]
+    loss: Callable[[jax.Array, jax.Array], jax.Array]
+    batch: Callable[[Dataset, Hparams, jax.Array], Batch]
+
+
+MINIBATCHES: dict[str, Minibatches] = {"per_seed": "per_seed", "shared": "shared"}
+
+
+def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Task:
+    """Classification with softmax cross-entropy on minibatches drawn with replacement.
+
+    Args:
+        model: a flax.linen module from inputs (batch, ...) to logits (batch, classes).
+        batch_size: examples in a minibatch.
+        minibatches: "per_seed" draws from each run's seed; "shared" gives all runs the same examples at the same step, which
+            is cheaper, since the inputs and their patches are then read once for all runs.
+    """
+
+    if batch_size < 1:
+        raise InputError(f"batch_size={batch_size}: at least 1 example")
+
+    def batch(data: Dataset, hparams: Hparams, step: jax.Array) -> Batch:
+        seed = hparams["seed"] if minibatches == "per_seed" else 0
+        key = draw_key(seed, Stream.MINIBATCH, step)
+        chosen = jax.random.randint(key, (batch_size,), 0, len(data.train.inputs), jnp.int32)
+        return Batch(data.train.inputs[chosen], data.train.targets[chosen])
+
+    def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    return Task(model.apply, loss, batch)

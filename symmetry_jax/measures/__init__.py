@@ -1,0 +1,1 @@
+"""What is read of a run: measures of training and of symmetry."""

@@ -1,0 +1,65 @@
+"""Measures of symmetry: how far apart twins and other units of a group are."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
+from symmetry_jax.symmetry.separation import angle, norm, orbits, separation
+from symmetry_jax.symmetry.units import TRAINED, Role, Symmetry
+
+PARTS: dict[str, tuple[Role, ...]] = {"fan-in": ("fan-in", "bias"), "fan-out": ("fan-out",), "orbit": TRAINED}
+
+
+def twin_separation(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]]) -> Measure:
+    """Distance between the twins of each group: (group, part), the fan-in (with its bias), the fan-out and the whole orbit."""
+    return _of_twins("separation", symmetry, pairs, lambda a, b: norm(a - b))
+
+
+def twin_angle(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]]) -> Measure:
+    """Angle between the twins of each group, in radians: (group, part). Distance alone may be mere growth in norm."""
+    return _of_twins("angle", symmetry, pairs, angle, unit="radian")
+
+
+def smallest_separation(symmetry: Symmetry, groups: Sequence[str]) -> Measure:
+    """Distance of the two nearest units of each group: (group,); inf where a group has one unit."""
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        apart = [separation(state.variables, symmetry[group]) for group in groups]
+        return jnp.stack([jnp.min(jnp.where(jnp.eye(len(d), dtype=bool), jnp.inf, d)) for d in apart])
+
+    return Measure("smallest_separation", read, dims=("group",), coords={"group": list(groups)})
+
+
+def twin_weights(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]], group: str, shape: Mapping[str, int]) -> Measure:
+    """The fan-in weights of the twins of one group, at ends: (twin, *shape).
+
+    `shape` names the dimensions of one unit's weights and their lengths, in the order of the array's other axes.
+    """
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        return jnp.stack(orbits(state.variables, symmetry[group], pairs[group], ("fan-in",))).reshape(2, *shape.values())
+
+    return Measure(f"weights_{group}", read, when="ends", dims=("twin", *shape), coords={"twin": ["first", "second"]})
+
+
+def _of_twins(
+    name: str,
+    symmetry: Symmetry,
+    pairs: Mapping[str, tuple[int, int]],
+    compare: Callable[[jax.Array, jax.Array], jax.Array],
+    unit: str = "",
+) -> Measure:
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        return jnp.stack(
+            [
+                jnp.stack([compare(*orbits(state.variables, symmetry[group], pair, roles)) for roles in PARTS.values()])
+                for group, pair in pairs.items()
+            ]
+        )
+
+    return Measure(name, read, dims=("group", "part"), coords={"group": list(pairs), "part": list(PARTS)}, unit=unit)

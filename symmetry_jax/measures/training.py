@@ -1,0 +1,72 @@
+"""Measures of training: what the step already computed, and the test set at ends."""
+
+import jax
+import jax.numpy as jnp
+
+from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
+from symmetry_jax.learning.tasks import Batch, Dataset, Task
+from symmetry_jax.learning.training import Aux
+
+
+def minibatch_loss() -> Measure:
+    """Loss of the step's minibatch, before the step."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del state, data, hparams, step
+        return aux.loss
+
+    return Measure("loss", read, unit="nats")
+
+
+def minibatch_accuracy() -> Measure:
+    """Fraction of the step's minibatch that is classified right, before the step."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del state, data, hparams, step
+        return _accuracy(aux.outputs, aux.batch)
+
+    return Measure("accuracy", read)
+
+
+def gradient_norm() -> Measure:
+    """Euclidean norm of the whole minibatch gradient, before the step."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del state, data, hparams, step
+        return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(aux.gradients)))
+
+    return Measure("gradient_norm", read)
+
+
+def first_nonfinite_step() -> Measure:
+    """The step that first produced a number that is not finite, -1 if none did so far."""
+
+    def read(state: State, aux: Aux | None, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        return state.stopped
+
+    return Measure("first_nonfinite_step", read, when="ends", unit="step")
+
+
+def test_loss(task: Task) -> Measure:
+    """Mean loss over the test set."""
+
+    def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, hparams, step
+        return task.loss(task.predict(state.variables, data.test.inputs), data.test.targets)
+
+    return Measure("test_loss", read, when="ends", unit="nats")
+
+
+def test_accuracy(task: Task) -> Measure:
+    """Fraction of the test set that is classified right."""
+
+    def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, hparams, step
+        return _accuracy(task.predict(state.variables, data.test.inputs), data.test)
+
+    return Measure("test_accuracy", read, when="ends")
+
+
+def _accuracy(logits: jax.Array, batch: Batch) -> jax.Array:
+    return jnp.mean(jnp.argmax(logits, axis=-1).astype(jnp.int32) == batch.targets, dtype=logits.dtype)

@@ -1,0 +1,106 @@
+"""The report of a study, computed from its results alone: claims, figures, one self-contained page."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+
+from symmetry_jax.sweeps.results import load_sweeps
+from symmetry_jax.sweeps.study import Claim, Picture, Results, Study
+from symmetry_jax.sweeps.workdir import read_config, read_manifest, write_json
+
+FOLDER = "report"
+PAGE = "index.html"
+
+STYLE: Any = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "savefig.dpi": 110,
+    "font.size": 9,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.hashsalt": "symmetry_jax",
+}
+
+
+def write_report(study: Study, workdir: Path) -> str:
+    """Writes `claims.json`, the figures and `report/index.html` of a work directory; returns the answer and claims as text."""
+    config, manifest, results = read_config(workdir), read_manifest(workdir), load_sweeps(workdir)
+    claims = study.claims(results)
+    answer = study.answer(results, claims)
+    summary = {"study": config["study"], "question": study.question, "claims": [claim.to_json() for claim in claims]}
+    write_json(workdir / "claims.json", summary)
+    folder = workdir / FOLDER
+    folder.mkdir(exist_ok=True)
+    with mpl.rc_context(STYLE):
+        images = [_draw(picture, folder) for picture in study.pictures(results)]
+    page = _page(study, answer, claims, images, results, config, manifest)
+    (folder / PAGE).write_text(page)
+    return "\n".join([answer, "", *map(claim_line, claims), "", f"report: {folder / PAGE}"])
+
+
+def claim_line(claim: Claim) -> str:
+    """A claim with its numbers in one line."""
+    mark = "holds" if claim.holds else "FAILS"
+    tolerance = f" +- {claim.tolerance:g}" if claim.tolerance else ""
+    return f"[{mark}] {claim.statement}: expected {_text(claim.expected)}{tolerance}, measured {_text(claim.measured)}"
+
+
+def _draw(picture: Picture, folder: Path) -> dict[str, str]:
+    """Saves a figure as a file and returns it as data for the page."""
+    stream = io.BytesIO()
+    picture.figure.savefig(stream, format="png")
+    plt.close(picture.figure)
+    (folder / f"{picture.name}.png").write_bytes(stream.getvalue())
+    return {
+        "name": picture.name.replace("_", " "),
+        "caption": picture.caption,
+        "data": base64.b64encode(stream.getvalue()).decode(),
+    }
+
+
+def _page(
+    study: Study,
+    answer: str,
+    claims: Sequence[Claim],
+    images: Sequence[Mapping[str, str]],
+    results: Results,
+    config: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+) -> str:
+    source = (Path(__file__).parent / "page.html").read_text()
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["number"] = _text
+    sweeps = {
+        name: {dimension: _range(dataset[dimension].values.tolist()) for dimension in dataset.valid.dims}
+        for name, dataset in results.items()
+    }
+    return environment.from_string(source).render(
+        question=study.question,
+        answer=answer,
+        claims=claims,
+        images=images,
+        sweeps=sweeps,
+        config=json.dumps(config, indent=2),
+        manifest={"commit": None, "devices": {}, "versions": {}, "programs": [], "command": "", **manifest},
+    )
+
+
+def _range(values: Sequence[Any]) -> str:
+    """The values of an axis in a few words."""
+    if len(values) <= 4:
+        return ", ".join(map(_text, values))
+    return f"{_text(values[0])}, {_text(values[1])}, ..., {_text(values[-1])} ({len(values)} values)"
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "nothing" if value is None else str(value)

@@ -1,0 +1,198 @@
+"""Lifts one run to many: device shard > tile > segment > vmapped runs. Nothing else vmaps over runs.
+
+A tile is the runs computed side by side inside a device. Its size is fixed, and runs are padded to whole tiles, so that a run
+has the same bits whatever sweep it is part of. Record steps and every swept number are traced: one compilation serves all.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Readings, State, read_all
+from symmetry_jax.learning.process import advance as advance_run
+from symmetry_jax.sweeps.precision import cast, numerics
+from symmetry_jax.sweeps.program import Program
+from symmetry_jax.sweeps.segments import Segment
+from symmetry_jax.sweeps.tracing import trace
+
+Spans = tuple[jax.Array, jax.Array]  # the step at which each span begins (n,) and ends (n,)
+
+RUNS = "runs"
+DEFAULT_TILES = {"cpu": 8}  # as many runs as keep a core's products large and its arrays in cache
+ACCELERATOR_TILE = 1024
+
+
+def default_tile() -> int:
+    """Runs side by side in a device, unless the user says otherwise."""
+    return DEFAULT_TILES.get(jax.default_backend(), ACCELERATOR_TILE)
+
+
+class Engine:
+    """Computes the runs of one program, segment by segment.
+
+    Args:
+        program: what is computed.
+        tile: runs computed side by side inside a device.
+        devices: where; all local devices by default.
+
+    Attributes:
+        shapes: shape and dtype of every measure, for one run and one record or end.
+
+    Raises:
+        InputError: if the program's axes are not what it reads.
+    """
+
+    def __init__(self, program: Program, tile: int, devices: Sequence[jax.Device] | None = None) -> None:
+        self.program = program
+        self.tile = tile
+        self.mesh = Mesh(np.array(devices if devices is not None else jax.local_devices()), (RUNS,))
+        self.shapes = trace(program)
+        self._static: dict[str, Any] = {"process": program.process, "tile": tile, "mesh": self.mesh}
+        with numerics(program.precision):
+            self._hparams = jax.device_put(self._padded(program.hparams()), self._sharding(RUNS))
+            self._data = jax.device_put(cast(program.data, program.precision), self._sharding())
+
+    @property
+    def padded_runs(self) -> int:
+        """Runs computed: those of the program and copies of the last one, up to whole tiles on every device."""
+        unit = self.tile * self.mesh.size
+        return math.ceil(self.program.axes.size / unit) * unit
+
+    def start(self, previous: State | None = None) -> State:
+        """The states at step 0, with a leading axis of padded runs; `previous`: final states of an earlier program."""
+        with numerics(self.program.precision):
+            start = _jitted_start(self.mesh.devices.flat[0].platform)
+            return start((self._hparams, previous), self._data, **self._static)
+
+    def advance(self, states: State, segment: Segment) -> tuple[State, dict[str, np.ndarray]]:
+        """Takes all runs through a segment.
+
+        Args:
+            states: consumed.
+            segment: the steps, every segment of a program with as many spans.
+
+        Returns:
+            The states, and for each measure of records (runs, records in the segment, ...).
+        """
+        measures = self._measures("records")
+        spans = tuple(np.array(segment.spans, np.int32).T)
+        with numerics(self.program.precision):
+            states, readings = _segment(states, self._hparams, spans, self._data, measures=measures, **self._static)
+            return states, {name: values[:, list(segment.rows)] for name, values in self._fetch(readings).items()}
+
+    def read_ends(self, states: State, step: int) -> dict[str, np.ndarray]:
+        """For each measure of ends, its value in the given states: (runs, ...)."""
+        measures = self._measures("ends")
+        with numerics(self.program.precision):
+            readings = _read_ends((states, self._hparams), np.int32(step), self._data, measures=measures, **self._static)
+            return self._fetch(readings)
+
+    def state_bytes(self) -> int:
+        """Bytes of state of one run."""
+        with numerics(self.program.precision):
+            states = jax.eval_shape(functools.partial(_start, **self._static), (self._hparams, None), self._data)
+        return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) // self.padded_runs
+
+    def _measures(self, when: str) -> tuple[Measure, ...]:
+        return tuple(measure for measure in self.program.measures if measure.when == when)
+
+    def _padded(self, hparams: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: np.pad(values, (0, self.padded_runs - len(values)), mode="edge") for name, values in hparams.items()}
+
+    def _sharding(self, *axes: str) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
+
+    def _fetch(self, readings: Readings) -> dict[str, np.ndarray]:
+        return {name: values[: self.program.axes.size] for name, values in jax.device_get(readings).items()}
+
+
+def _lift(function: Callable[..., PyTree], tile: int, mesh: Mesh) -> Callable[..., PyTree]:
+    """From a function of one run and shared arguments to one of all runs, along the leading axis of its first argument."""
+
+    def tiles(runs: PyTree, *shared: PyTree) -> PyTree:
+        return lax.map(lambda run: function(run, *shared), runs, batch_size=tile)
+
+    def sharded(runs: PyTree, *shared: PyTree) -> PyTree:
+        specs = (PartitionSpec(RUNS), *(PartitionSpec() for _ in shared))
+        return jax.shard_map(tiles, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(RUNS), check_vma=False)(runs, *shared)
+
+    return sharded
+
+
+def _start(runs: PyTree, data: PyTree, *, process: Process, tile: int, mesh: Mesh) -> State:
+    def start(run: tuple[Hparams, State | None], data: PyTree) -> State:
+        hparams, previous = run
+        return process.init(data, hparams, previous)
+
+    return _lift(start, tile, mesh)(runs, data)
+
+
+@functools.cache
+def _jitted_start(platform: str) -> Callable[..., State]:
+    # it runs once, and random numbers take XLA on CPU three times as long to compile as to leave alone
+    options = {"xla_backend_optimization_level": 1} if platform == "cpu" else None
+    return jax.jit(_start, static_argnames=("process", "tile", "mesh"), compiler_options=options)
+
+
+@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh"), donate_argnums=0)
+def _segment(
+    states: State,
+    hparams: Hparams,
+    spans: Spans,
+    data: PyTree,
+    *,
+    process: Process,
+    measures: tuple[Measure, ...],
+    tile: int,
+    mesh: Mesh,
+) -> tuple[State, Readings]:
+    def segment(run: tuple[State, Hparams], spans: Spans, data: PyTree) -> tuple[State, Readings]:
+        state, hparams = run
+        return lax.scan(functools.partial(_to_next_record, process, measures, data, hparams), state, spans)
+
+    return _lift(segment, tile, mesh)((states, hparams), spans, data)
+
+
+@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh"))
+def _read_ends(
+    runs: PyTree, step: jax.Array, data: PyTree, *, process: Process, measures: tuple[Measure, ...], tile: int, mesh: Mesh
+) -> Readings:
+    del process
+
+    def read(run: tuple[State, Hparams], step: jax.Array, data: PyTree) -> Readings:
+        state, hparams = run
+        return read_all(measures, state, None, data, hparams, step)
+
+    return _lift(read, tile, mesh)(runs, step, data)
+
+
+def _to_next_record(
+    process: Process, measures: tuple[Measure, ...], data: PyTree, hparams: Hparams, state: State, span: Spans
+) -> tuple[State, Readings]:
+    """Reads the state at a record step and takes one run on to the next.
+
+    Measures are read inside the loop, under a condition that all runs share, so that the program holds the step once: the
+    arithmetic of a run does not depend on where its records lie. A record with nothing after it still computes one step, for
+    what measures read of it, and drops the state it leads to.
+    """
+    begin, end = span
+
+    def step_and_read(state: State, step: jax.Array) -> tuple[State, Callable[[], Readings]]:
+        after, aux = advance_run(process, state, data, hparams, step)
+        return after, functools.partial(read_all, measures, state, aux, data, hparams, step)
+
+    def body(step: jax.Array, carry: tuple[State, Readings]) -> tuple[State, Readings]:
+        after, read = step_and_read(carry[0], step)
+        return after, lax.cond(step == begin, read, lambda: carry[1])
+
+    shapes = jax.eval_shape(lambda: step_and_read(state, begin)[1]())
+    blank = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+    after, readings = lax.fori_loop(begin, jnp.maximum(end, begin + 1), body, (state, blank))
+    return jax.tree.map(lambda later, now: jnp.where(end > begin, later, now), after, state), readings

@@ -1,0 +1,56 @@
+"""A whole sweep in memory, for a notebook."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from symmetry_jax.learning.process import Measure, Process, PyTree
+from symmetry_jax.sweeps.axes import Axes, Value
+from symmetry_jax.sweeps.engine import Engine, default_tile
+from symmetry_jax.sweeps.precision import Precision
+from symmetry_jax.sweeps.program import Program, Spacing, record_steps
+from symmetry_jax.sweeps.results import label
+from symmetry_jax.sweeps.segments import plan_segments
+
+
+def sweep(
+    process: Process,
+    measures: Sequence[Measure],
+    axes: Mapping[str | tuple[str, ...], Sequence[Value | tuple[Value, ...]]],
+    steps: int,
+    *,
+    data: PyTree = (),
+    records: int = 101,
+    spacing: Spacing = "even",
+    precision: Precision = "float32",
+    tile: int | None = None,
+) -> xr.Dataset:
+    """Runs a process at every point of the product of axes, all of it in memory.
+
+    Calling it again with the same process and measures, and as many records and padded runs, does not compile again.
+
+    Args:
+        process: what is run.
+        measures: what is read.
+        axes: values by name; a tuple of names with tuples of values makes one zipped axis. `seed` takes whole numbers.
+        steps: steps of each run.
+        data: given to the process besides hparams.
+        records: about how many times measures are read, the first and the last state among them.
+        spacing: "even" or "log" spacing of records in steps.
+        precision: "float32" or "float64".
+        tile: runs computed side by side in a device.
+
+    Returns:
+        A Dataset whose dimensions are the axes by name, `step` for measures of records and `end` for measures of ends.
+    """
+    points = record_steps(steps, records, spacing)
+    program = Program("sweep", process, tuple(measures), Axes.of(axes), data, points, precision=precision)
+    engine = Engine(program, tile or default_tile())
+    states = engine.start()
+    first = engine.read_ends(states, 0)
+    (segment,) = plan_segments(program.records, 1)
+    states, readings = engine.advance(states, segment)
+    last = engine.read_ends(states, program.steps)
+    ends = {name: np.stack([first[name], last[name]], axis=1) for name in first}
+    return label(program, {**readings, **ends})

@@ -1,0 +1,1 @@
+"""Which units are interchangeable: pure functions on parameter trees."""

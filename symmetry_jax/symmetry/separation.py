@@ -1,0 +1,94 @@
+"""How far apart units are: the component of the parameters transverse to the subspace in which two units are equal."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitAxis, UnitGroup, leaves, reorder, swap
+
+Unit = int | jax.Array
+
+
+def orbits(
+    params: PyTree, group: UnitGroup, units: tuple[Unit, Unit], roles: Sequence[Role] = TRAINED
+) -> tuple[jax.Array, jax.Array]:
+    """Two units as vectors of everything that belongs to them, laid out so that entries that the swap exchanges align.
+
+    Where one array carries the group on two axes (recurrent weights), the second unit is read through the swap, and the
+    entries shared by both axes are counted once. Then ||a - b|| = ||theta - swap theta|| / sqrt 2.
+
+    Args:
+        params: any pytree of arrays.
+        group: the group of the units.
+        units: the two units; each () and may be traced.
+        roles: which parts of a unit to read.
+
+    Returns:
+        Two arrays (numbers in a unit,).
+    """
+    carrying = {path: [axis for axis in group.axes if axis.path == path] for path, _ in leaves(params)}
+    pairs = [pair for path, array in leaves(params) for pair in _aligned(array, group, carrying[path], roles, units)]
+    if not pairs:
+        raise ValueError(f"group {group.name!r} has no array with a role among {tuple(roles)}")
+    return jnp.concatenate([a for a, _ in pairs]), jnp.concatenate([b for _, b in pairs])
+
+
+def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED) -> jax.Array:
+    """Distance between every two units: ||theta - swap_ij theta|| / sqrt 2.
+
+    This is the component transverse to the subspace in which units i and j are equal. It is scaled by the largest difference
+    before squaring, so that it does not underflow: it is 0 only where the largest absolute difference is 0.
+
+    Returns:
+        (size, size), symmetric, zero on the diagonal.
+    """
+    every = jnp.arange(group.size)
+
+    def distance(i: jax.Array, j: jax.Array) -> jax.Array:
+        a, b = orbits(params, group, (i, j), roles)
+        return norm(a - b)
+
+    return jax.vmap(lambda i: jax.vmap(lambda j: distance(i, j))(every))(every)
+
+
+def norm(vector: jax.Array) -> jax.Array:
+    """Euclidean norm of (n,), scaled by the largest entry so that squares neither underflow nor overflow."""
+    largest = jnp.max(jnp.abs(vector))
+    scale = jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    return scale * jnp.sqrt(jnp.sum(jnp.square(vector / scale)))
+
+
+def angle(first: jax.Array, second: jax.Array) -> jax.Array:
+    """Angle between two vectors (n,), in radians, 0 to pi; 0 if they are equal.
+
+    2 atan2(||a - b||, ||a + b||) of the unit vectors a and b: exact at small angles, where arccos of a cosine is not
+    (W. Kahan, "How futile are mindless assessments of roundoff", 2006, section 12). nan if a vector is zero.
+    """
+    a, b = first / norm(first), second / norm(second)
+    return 2 * jnp.arctan2(norm(a - b), norm(a + b))
+
+
+def _aligned(
+    array: jax.Array, group: UnitGroup, axes: Sequence[UnitAxis], roles: Sequence[Role], units: tuple[Unit, Unit]
+) -> list[tuple[jax.Array, jax.Array]]:
+    """The parts of two units that one array holds: a pair of vectors for each axis whose role is asked for."""
+    if len(axes) > 2:
+        raise ValueError(f"{axes[0].path!r} carries group {group.name!r} on {len(axes)} axes: at most 2 are understood")
+    pairs = []
+    for number, axis in enumerate(axes):
+        a, b = (jnp.take(array, jnp.asarray(axis.positions(group.size))[unit], axis=axis.axis) for unit in units)
+        for earlier in axes[:number]:  # entries on both axes were counted with the earlier one
+            a, b = (_hide(part, earlier, group.size, units) for part in (a, b))
+        for later in axes[number + 1 :]:
+            b = reorder(b, later, group.size, swap(group, *units))
+        if axis.role in roles:
+            pairs.append((a.reshape(-1), b.reshape(-1)))
+    return pairs
+
+
+def _hide(array: jax.Array, axis: UnitAxis, size: int, units: tuple[Unit, Unit]) -> jax.Array:
+    """An array with the entries of two units on one axis set to zero."""
+    positions = jnp.asarray(axis.positions(size))[jnp.stack([jnp.asarray(unit) for unit in units])]
+    shown = jnp.ones(array.shape[axis.axis], array.dtype).at[positions].set(0)
+    return array * jnp.expand_dims(shown, [other for other in range(array.ndim) if other != axis.axis])

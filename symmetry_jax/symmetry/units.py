@@ -1,0 +1,211 @@
+"""Unit groups: which array axes index the same units, and what can be done to those units.
+
+A unit group lists, for every array that mentions the units, the axis they lie on. Permuting all of those axes alike leaves
+the function unchanged. Everything here is pure, works on any pytree of arrays and can be vmapped.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+PyTree = Any
+Role = Literal["fan-in", "bias", "fan-out", "state"]
+
+TRAINED: tuple[Role, ...] = ("fan-in", "bias", "fan-out")
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitAxis:
+    """Where the units of a group lie in one array.
+
+    In an axis that was flattened or concatenated, unit u of U fills the positions
+    `start + (o U + u) inner + i` for o < outer and i < inner.
+
+    Attributes:
+        path: the array's path in the pytree, joined by "/": `params/conv_0/kernel`.
+        axis: the axis, counted from 0.
+        role: what the array is to a unit: its fan-in, bias or fan-out, or state that is not trained.
+        outer: number of slower factors flattened into the axis.
+        inner: number of faster factors flattened into the axis.
+        start: first position of the units, where other things come before them.
+    """
+
+    path: str
+    axis: int
+    role: Role
+    outer: int = 1
+    inner: int = 1
+    start: int = 0
+
+    def positions(self, size: int) -> np.ndarray:
+        """The positions of each of `size` units along the axis: (size, outer * inner)."""
+        block = np.arange(self.outer * size * self.inner).reshape(self.outer, size, self.inner)
+        return self.start + block.transpose(1, 0, 2).reshape(size, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitGroup:
+    """Units that may be permuted together: a name (of the module that makes them), their number, their axes."""
+
+    name: str
+    size: int
+    axes: tuple[UnitAxis, ...]
+
+    def within(self, tree: PyTree) -> "UnitGroup":
+        """The same group in a tree that holds copies of the arrays, such as an optimizer's moments."""
+        paths = [path for path, _ in leaves(tree)]
+        axes = (
+            dataclasses.replace(axis, path=path)
+            for axis in self.axes
+            for path in paths
+            if path == axis.path or path.endswith("/" + axis.path)
+        )
+        return dataclasses.replace(self, axes=tuple(axes))
+
+
+@dataclasses.dataclass(frozen=True)
+class Symmetry(Mapping[str, UnitGroup]):
+    """All unit groups of a model, by name. Prints as a table."""
+
+    groups: tuple[UnitGroup, ...]
+
+    def __getitem__(self, name: str) -> UnitGroup:
+        for group in self.groups:
+            if group.name == name:
+                return group
+        raise KeyError(f"no unit group {name!r} among {list(self)}")
+
+    def __iter__(self) -> Iterator[str]:
+        return (group.name for group in self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __str__(self) -> str:
+        rows = [("group", "units", "array", "axis", "role")]
+        for group in self.groups:
+            for axis in group.axes:
+                rows.append((group.name, str(group.size), axis.path, str(axis.axis), axis.role))
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def permute(params: PyTree, group: UnitGroup, permutation: jax.Array | np.ndarray | Sequence[int]) -> PyTree:
+    """Reorders the units of a group in all of its arrays: new unit k is old unit `permutation[k]`.
+
+    The function that the parameters define is unchanged. `permutation` is (size,) and may be traced.
+    """
+    return rewrite(params, group, lambda array, axis: reorder(array, axis, group.size, jnp.asarray(permutation)))
+
+
+def tie(params: PyTree, group: UnitGroup, blocks: Sequence[Sequence[int]]) -> PyTree:
+    """Makes the units of each block equal, in every array of the group: copies of the block's first unit.
+
+    Works on optimizer state as well: `tie(state, group.within(state), blocks)`.
+    """
+    return permute(params, group, owners(group, blocks))
+
+
+def perturb(
+    params: PyTree,
+    group: UnitGroup,
+    units: tuple[int, int],
+    epsilon: jax.Array | float,
+    key: jax.Array,
+    others: Sequence[tuple[UnitGroup, tuple[int, int]]] = (),
+) -> PyTree:
+    """Moves two units apart by `epsilon`: by +epsilon/2 and -epsilon/2 along one direction of norm 1.
+
+    The direction d = (n - swap n) / ||.|| is drawn over the whole orbit (fan-in, bias, fan-out) from `key` alone, never from
+    epsilon, so that tied units end with a separation of epsilon and an epsilon axis compares like with like.
+
+    Args:
+        params: any pytree of arrays.
+        group: the group of the units.
+        units: the two units.
+        epsilon: the distance, in the units of the parameters; () and may be traced.
+        key: a random key.
+        others: twins of other groups that share arrays with this one; the direction is symmetric under their swaps, so that
+            their separation stays as it is.
+    """
+    trained = dataclasses.replace(group, axes=tuple(axis for axis in group.axes if axis.role in TRAINED))
+    direction = _noise(params, trained, key)
+    for other, pair in others:
+        direction = jax.tree.map(jnp.add, direction, permute(direction, other, swap(other, *pair)))
+    direction = jax.tree.map(jnp.subtract, direction, permute(direction, trained, swap(trained, *units)))
+    length = jnp.sqrt(sum(jnp.sum(jnp.square(array)) for array in jax.tree.leaves(direction)))
+
+    def move(array: jax.Array, change: jax.Array) -> jax.Array:
+        # theta - swap theta gains 2 (epsilon / sqrt 2) d, whose norm over sqrt 2 is epsilon
+        scale = jnp.asarray(epsilon, array.dtype) / jnp.asarray(np.sqrt(2), array.dtype)
+        return array + scale * (change / length.astype(array.dtype))
+
+    return jax.tree.map(move, params, direction)
+
+
+def reorder(array: jax.Array, axis: UnitAxis, size: int, sources: jax.Array) -> jax.Array:
+    """One array with the units of one axis taken from `sources` (size,); everything else on the axis stays."""
+    positions = axis.positions(size)
+    index = jnp.arange(array.shape[axis.axis]).at[positions].set(jnp.asarray(positions)[sources])
+    return jnp.take(array, index, axis=axis.axis)
+
+
+def leaves(tree: PyTree) -> list[tuple[str, jax.Array]]:
+    """Every array of a tree with its path, joined by "/"."""
+    return [(_name(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _map(function: Callable[[str, jax.Array], jax.Array], tree: PyTree) -> PyTree:
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: function(_name(path), leaf), tree)
+
+
+def _noise(params: PyTree, group: UnitGroup, key: jax.Array) -> PyTree:
+    """Standard normal numbers in the arrays of a group, zeros elsewhere."""
+    paths = [axis.path for axis in group.axes]
+
+    def draw(path: str, array: jax.Array) -> jax.Array:
+        if path not in paths:
+            return jnp.zeros_like(array)
+        return jax.random.normal(jax.random.fold_in(key, paths.index(path)), array.shape, array.dtype)
+
+    return _map(draw, params)
+
+
+def rewrite(tree: PyTree, group: UnitGroup, change: Callable[[jax.Array, UnitAxis], jax.Array]) -> PyTree:
+    """Applies `change` along each axis of the group; raises if an array of the group is not there."""
+    missing = {axis.path for axis in group.axes} - {path for path, _ in leaves(tree)}
+    if missing:
+        raise ValueError(f"group {group.name!r} names arrays that are not in the tree: {sorted(missing)}")
+
+    def leaf(path: str, array: jax.Array) -> jax.Array:
+        for axis in group.axes:
+            if axis.path == path:
+                array = change(array, axis)
+        return array
+
+    return _map(leaf, tree)
+
+
+def owners(group: UnitGroup, blocks: Sequence[Sequence[int]]) -> np.ndarray:
+    """For each unit, the first unit of its block: (size,). Raises ValueError where blocks overlap or leave the group."""
+    named = [unit for block in blocks for unit in block]
+    if len(set(named)) != len(named) or any(not 0 <= unit < group.size for unit in named):
+        raise ValueError(f"blocks {blocks} must name each unit of {group.name!r} (0..{group.size - 1}) at most once")
+    first = np.arange(group.size)
+    for block in blocks:
+        first[list(block)] = block[0]
+    return first
+
+
+def swap(group: UnitGroup, first: int | jax.Array, second: int | jax.Array) -> jax.Array:
+    """The permutation (size,) that exchanges two units."""
+    every = jnp.arange(group.size)
+    return every.at[first].set(second).at[second].set(first)
