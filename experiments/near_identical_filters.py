@@ -25,12 +25,12 @@ from symmetry_jax.learning.tasks import MINIBATCHES, Dataset, Task, classificati
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.separation import smallest_separation, twin_angle, twin_separation, twin_weights
 from symmetry_jax.measures.training import (
+    evaluate_accuracy,
+    evaluate_loss,
     first_nonfinite_step,
     gradient_norm,
     minibatch_accuracy,
     minibatch_loss,
-    test_accuracy,
-    test_loss,
 )
 from symmetry_jax.reports.figures import growth_against_epsilon, loss_over_steps, separation_over_steps, twin_filters
 from symmetry_jax.reports.growth import decades, each_setting, final_growth, memory_of_start, nearest_epsilon, regime
@@ -78,8 +78,8 @@ def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Pro
         twin_angle(symmetry, pairs),
         smallest_separation(symmetry, list(pairs)),
         first_nonfinite_step(),
-        test_loss(task),
-        test_accuracy(task),
+        evaluate_loss(task),
+        evaluate_accuracy(task),
         *_weights(model, data, symmetry, pairs),
     )
     records = record_steps(config.steps, config.records, choose("spacing", config.spacing, SPACINGS))
@@ -93,7 +93,8 @@ def _quotient(config: ConfigDict, data: Dataset, static: Static, axes: Axes, net
     blocks = {name: [pair] for name, pair in _pairs(config).items()}
     process = {"tied": _tied_process, "quotient": _merged_process}[network](config, model, data, static, blocks)
     records = record_steps(config.quotient_steps, config.quotient_steps + 1, "even")
-    runs = axes.without("epsilon").cut("seed", config.quotient_seeds)
+    # rates multiply the whole update, but a quotient decays at the rate of the network it stands for
+    runs = axes.without("epsilon").fix("weight_decay", 0.0).cut("seed", config.quotient_seeds)
     return Program("quotient", process, (minibatch_loss(),), runs, data, records, {**static, "network": network}, "float64")
 
 

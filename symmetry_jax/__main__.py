@@ -56,10 +56,7 @@ def _list() -> None:
 
 
 def _run() -> None:
-    config: ConfigDict | None = CONFIG.value
-    if config is None:
-        raise InputError("run needs --config=configs/STUDY.py, with :PRESET for a preset")
-    workdir = _workdir()
+    config, workdir = _config(), _workdir()
     study = load_study(config.study)
     run_study(study, config, workdir, shlex.join(["python", "-m", "symmetry_jax", *sys.argv[1:]]))
     print(write_report(study, workdir))
@@ -68,6 +65,17 @@ def _run() -> None:
 def _report() -> None:
     workdir = _workdir()
     print(write_report(load_study(read_config(workdir)["study"]), workdir))
+
+
+def _config() -> ConfigDict:
+    if CONFIG.value is None:
+        raise InputError("run needs --config=configs/STUDY.py, with :PRESET for a preset")
+    try:
+        study = CONFIG.value.study
+    except (OSError, AttributeError) as error:  # ml_collections tells of a file that is not there when it is first used
+        raise InputError(f"--config={flags.FLAGS['config'].config_filename}: no config that names a study") from error
+    choose("study", study, _studies())
+    return CONFIG.value
 
 
 def _workdir() -> Path:
@@ -103,7 +111,9 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise InputError(str(error).splitlines()[0]) from error
+        # what a config raises comes wrapped in a traceback, whose last line says what it is
+        lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+        raise InputError(lines[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
 
 
 if __name__ == "__main__":

@@ -28,4 +28,4 @@ def choose(what: str, name: str, allowed: dict[str, Entry]) -> Entry:
 
 def listing(names: Iterable[object]) -> str:
     """Names in one line, for a message: `a, b, c`, or `nothing`."""
-    return ", ".join(str(name) for name in names) or "nothing"
+    return ", ".join(str(name) or "'' (none)" for name in names) or "nothing"

@@ -48,7 +48,7 @@ def first_nonfinite_step() -> Measure:
     return Measure("first_nonfinite_step", read, when="ends", unit="step")
 
 
-def test_loss(task: Task) -> Measure:
+def evaluate_loss(task: Task) -> Measure:
     """Mean loss over the test set."""
 
     def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
@@ -58,7 +58,7 @@ def test_loss(task: Task) -> Measure:
     return Measure("test_loss", read, when="ends", unit="nats")
 
 
-def test_accuracy(task: Task) -> Measure:
+def evaluate_accuracy(task: Task) -> Measure:
     """Fraction of the test set that is classified right."""
 
     def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:

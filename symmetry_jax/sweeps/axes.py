@@ -16,6 +16,7 @@ from symmetry_jax.errors import InputError, listing
 
 Value = int | float | str
 
+MOST_POINTS = 10_000_000
 FORMS = "a value, a union a,b,c, a:b (integers, b excluded), log:a:b:n, lin:a:b:n, or names"
 
 
@@ -75,6 +76,10 @@ class Axes:
     def without(self, name: str) -> "Axes":
         """The axes but for the dimension `name`."""
         return Axes(tuple(axis for axis in self.axes if axis.names[0] != name))
+
+    def fix(self, name: str, value: Value) -> "Axes":
+        """The axes with the setting `name` at one value, on an axis of its own."""
+        return Axes((*self.without(name).axes, Axis((name,), ((value,),))))
 
     def cut(self, name: str, count: int) -> "Axes":
         """The axes with the dimension `name` cut to its first points."""
@@ -161,7 +166,7 @@ def _parse_term(name: str, text: str, term: str) -> list[Value]:
         if parts[0] in _SPACINGS and len(parts) == 4:
             values = _spaced(parts[0], float(parts[1]), float(parts[2]), int(parts[3]))
         elif len(parts) == 2:
-            values = list(range(int(parts[0]), int(parts[1])))
+            values = _integers(int(parts[0]), int(parts[1]))
         else:
             values = [_parse_value(term)]
     except ValueError as error:
@@ -176,7 +181,15 @@ _SPACINGS: dict[str, Callable[[float, float, int], np.ndarray]] = {"log": np.geo
 
 def _spaced(spacing: str, first: float, last: float, count: int) -> list[Value]:
     # twelve digits are enough to tell points apart, and 1e-06 is then not 1.0000000000000002e-06
+    if not (math.isfinite(first) and math.isfinite(last) and count <= MOST_POINTS):
+        raise ValueError("not finite, or too many points")
     return [float(f"{value:.12g}") for value in _SPACINGS[spacing](first, last, count)]
+
+
+def _integers(first: int, last: int) -> list[Value]:
+    if last - first > MOST_POINTS:
+        raise ValueError(f"more than {MOST_POINTS} points")
+    return list(range(first, last))
 
 
 def _parse_value(term: str) -> Value:

@@ -65,18 +65,18 @@ class Program:
 
 
 def record_steps(steps: int, count: int, spacing: Spacing) -> tuple[int, ...]:
-    """About `count` record steps from 0 to `steps` inclusive; on the log spacing the first ones, being whole, are fewer."""
+    """About `count` record steps from 0 to `steps` inclusive; log-spaced ones are fewer, since steps are whole."""
     if steps < 1 or count < 2:
         raise InputError(f"steps={steps} and records={count}: at least 1 step and 2 records are needed")
     if spacing == "even":
         points = np.linspace(0, steps, min(count, steps + 1))
     else:
-        points = np.concatenate([[0], np.geomspace(1, steps, count - 1)])
+        points = np.concatenate([[0], np.geomspace(1, steps, count - 1)[: count - 2], [steps]])
     return tuple(int(step) for step in np.unique(np.rint(points)))
 
 
 def _check_hparam(name: str, values: np.ndarray) -> None:
     if values.dtype.kind not in "iuf":
-        raise InputError(f"axis {name}: {values[0]!r} is a name, but {name} is a number")
+        raise InputError(f"axis {name}: {values[0].item()!r} is a name, but {name} is a number")
     if name == "seed" and (values.dtype.kind == "f" or values.min() < 0 or values.max() >= 2**31):
         raise InputError("axis seed: seeds are whole numbers from 0 to 2147483647")

@@ -7,7 +7,7 @@ differ in static settings, are joined along those.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +123,22 @@ def load_sweeps(workdir: str | Path) -> dict[str, xr.Dataset]:
 
 
 def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
-    if len(programs) == 1:
-        return programs[0]
-    joined = xr.combine_by_coords(programs, join="outer", combine_attrs="drop_conflicts", fill_value={"valid": False})
+    """Programs padded to the union of their coordinates, side by side along their static settings."""
+    static = json.loads(programs[0].attrs["static"])
+    union = {dim: _union(dim, programs) for dim in programs[0].dims if dim not in static}
+    padded = [program.reindex(union, fill_value={"valid": False}) for program in programs]
+    joined = xr.combine_by_coords(
+        padded, compat="no_conflicts", coords="minimal", data_vars="all", combine_attrs="drop_conflicts"
+    )
     assert isinstance(joined, xr.Dataset)
-    static = json.loads(programs[0].attrs["static"])  # in the order of the config, not of the alphabet
+    # static settings in the order of the programs, not of the alphabet
     return joined.reindex({name: list(dict.fromkeys(program[name].item() for program in programs)) for name in static})
+
+
+def _union(dim: Hashable, programs: Sequence[xr.Dataset]) -> list[Any]:
+    """The values of all programs along one dimension: numbers ascending, names as they come."""
+    values = list(dict.fromkeys(value for program in programs for value in program[dim].values.tolist()))
+    return values if isinstance(values[0], str) else sorted(values)
 
 
 def _unfold(flat: xr.Dataset) -> xr.Dataset:

@@ -1,0 +1,199 @@
+"""The engine: many runs are what one run is, in every bit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symmetry_jax import sweep
+from symmetry_jax.errors import InputError
+from symmetry_jax.learning.data.digits import digits
+from symmetry_jax.learning.models import CNN
+from symmetry_jax.learning.optimizers import OPTIMIZERS
+from symmetry_jax.learning.process import Measure, Process, State
+from symmetry_jax.learning.starts import INITIALIZERS, draw, near_tied
+from symmetry_jax.learning.tasks import classification
+from symmetry_jax.learning.training import descend
+from symmetry_jax.measures.separation import twin_separation
+from symmetry_jax.measures.training import evaluate_accuracy, gradient_norm, minibatch_loss
+from symmetry_jax.sweeps.axes import Axes
+from symmetry_jax.sweeps.engine import Engine
+from symmetry_jax.sweeps.precision import cast, numerics
+from symmetry_jax.sweeps.program import Program, record_steps
+from symmetry_jax.sweeps.segments import plan_segments
+
+MODEL, PAIRS = CNN((4, 4), 10, (2, 1)), {"conv_0": (0, 1)}
+SYMMETRY = MODEL.symmetry((8, 8, 1))
+TASK = classification(MODEL, 8, "per_seed")
+TRAINING = descend(TASK, OPTIMIZERS["sgd"], near_tied(draw(MODEL, INITIALIZERS["lecun"]), SYMMETRY, PAIRS))
+MEASURES = (minibatch_loss(), gradient_norm(), twin_separation(SYMMETRY, PAIRS), evaluate_accuracy(TASK))
+AXES = {"seed": [0, 1, 2], "epsilon": [0.0, 1e-3], "learning_rate": [0.1, 0.3], "weight_decay": [0.0]}
+
+
+def train(axes=None, steps=40, **options):
+    options = {"records": 6, "tile": 4, "data": digits()} | options
+    return sweep(TRAINING, MEASURES, AXES | (axes or {}), steps, **options)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train()
+
+
+def walk_init(data, hparams, previous=None):
+    del data
+    return State(hparams["start"] if previous is None else previous.variables)
+
+
+def walk_step(state, data, hparams, step):
+    del data
+    position = state.variables * hparams["factor"] + hparams["push"] * step.astype(hparams["push"].dtype)
+    return State(position, stopped=state.stopped), position
+
+
+def position(when="records"):
+    return Measure("position" if when == "records" else "final", lambda state, *_: state.variables, when=when)
+
+
+def reached():
+    return Measure("reached", lambda state, aux, *_: aux)
+
+
+WALK = Process(walk_init, walk_step)
+WALK_AXES = {"start": [1.0, 2.0, -1.0], "factor": [0.5, 1.25], "push": [0.0, 1.0]}
+
+
+def test_a_process_needs_no_network_and_no_seed():
+    results = sweep(WALK, (position(), reached(), position("ends")), WALK_AXES, 7, precision="float64", records=8)
+    assert results.position.dtype == np.float64
+    for i, j, k in np.ndindex(results.valid.shape):
+        start, factor, push = (values[index] for values, index in zip(WALK_AXES.values(), (i, j, k), strict=True))
+        path = [start]
+        for step in range(8):
+            path.append(path[-1] * factor + push * step)
+        np.testing.assert_allclose(results.position[i, j, k], path[:8], rtol=1e-14)
+        np.testing.assert_allclose(results.reached[i, j, k], path[1:], rtol=1e-14)
+        np.testing.assert_allclose(results.final[i, j, k], [path[0], path[7]], rtol=1e-14)
+
+
+def test_the_compiled_loop_is_the_step_repeated(trained):
+    data = cast(digits(), "float32")
+    hparams = {
+        "seed": jnp.asarray(1),
+        "epsilon": jnp.float32(1e-3),
+        "learning_rate": jnp.float32(0.3),
+        "weight_decay": jnp.float32(0),
+    }
+    state = jax.jit(TRAINING.init)(data, hparams)
+    step = jax.jit(TRAINING.step)
+    losses = {}
+    for number in range(41):
+        state, aux = step(state, data, hparams, jnp.asarray(number, jnp.int32))
+        losses[number] = aux.loss
+    run = trained.sel(seed=1, epsilon=1e-3, learning_rate=0.3, weight_decay=0)
+    np.testing.assert_allclose(run.loss, [losses[number] for number in run.step.values], rtol=1e-4)
+
+
+def test_one_run_alone_is_the_same_run_in_a_sweep(trained):
+    alone = train({"seed": [2], "epsilon": [1e-3], "learning_rate": [0.1]})
+    for name, values in alone.data_vars.items():
+        same = trained[name].sel(seed=[2], epsilon=[1e-3], learning_rate=[0.1])
+        np.testing.assert_array_equal(values, same, err_msg=name)
+
+
+def test_where_records_lie_changes_no_bit_of_a_run(trained):
+    other = train(records=6, spacing="log")
+    common = np.intersect1d(other.step, trained.step)
+    assert len(common) >= 2 and list(other.step) != list(trained.step)
+    for name in ("loss", "separation", "gradient_norm"):
+        np.testing.assert_array_equal(other[name].sel(step=common), trained[name].sel(step=common), err_msg=name)
+    np.testing.assert_array_equal(other.test_accuracy, trained.test_accuracy)
+
+
+def test_the_second_call_does_not_compile(trained):
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
+    )
+    jax.jit(lambda x: x * 2 + 1)(jnp.float32(3))
+    assert len(compiled) == 1, "the listener hears compilations"
+    train({"learning_rate": [0.2, 0.05], "epsilon": [1e-6, 1.0], "seed": [7, 8, 9]}, steps=23)
+    assert len(compiled) == 1
+
+
+def test_cutting_a_program_anywhere_changes_no_bit():
+    program = Program("walk", TRAINING, MEASURES, Axes.of(AXES), digits(), record_steps(30, 7, "log"))
+
+    def losses(pieces):
+        engine = Engine(program, 4)
+        states, found = engine.start(), []
+        for segment in plan_segments(program.records, pieces):
+            states, readings = engine.advance(states, segment)
+            found.append(readings["separation"])
+        return np.concatenate(found, axis=1), states
+
+    (one, last), (other, other_last) = losses(1), losses(5)
+    np.testing.assert_array_equal(one, other)
+    for leaf, same in zip(jax.tree.leaves(last), jax.tree.leaves(other_last), strict=True):
+        np.testing.assert_array_equal(leaf, same)
+
+
+def test_one_device_gives_what_two_do_to_rounding(trained):
+    program = Program("one", TRAINING, MEASURES, Axes.of(AXES), digits(), record_steps(40, 6, "even"))
+    engine = Engine(program, 4, jax.devices()[:1])
+    _, readings = engine.advance(engine.start(), plan_segments(program.records, 1)[0])
+    np.testing.assert_allclose(readings["loss"].reshape(trained.loss.shape), trained.loss, rtol=1e-4)
+
+
+def test_a_run_that_diverges_is_frozen_and_marked_and_disturbs_no_other():
+    def step(state, data, hparams, step):
+        del data
+        grown = state.variables * jnp.where(step == 3, hparams["blow"], 2)
+        return State(grown, stopped=state.stopped), grown
+
+    process = Process(walk_init, step)
+    stopped = Measure("stopped", lambda state, *_: state.stopped, when="ends")
+    axes = {"start": [1.0, 3.0], "blow": [2.0, 1e38]}
+    results = sweep(process, (position(), stopped), axes, 6, records=7)
+    np.testing.assert_array_equal(results.stopped.sel(end="last"), [[-1, 3], [-1, 3]])
+    np.testing.assert_array_equal(results.position.sel(start=1.0, blow=2.0), 2.0 ** np.arange(7))
+    np.testing.assert_array_equal(results.position.sel(start=3.0, blow=1e38), 3 * np.array([1, 2, 4, 8, 8, 8, 8]))
+    calm = sweep(process, (position(),), axes | {"blow": [2.0]}, 6, records=7)
+    np.testing.assert_array_equal(calm.position.sel(blow=2.0), results.position.sel(blow=2.0))
+
+
+def test_a_program_may_start_where_another_ended():
+    first = Program("walk", WALK, (position(),), Axes.of(WALK_AXES), (), record_steps(4, 5, "even"))
+    engine = Engine(first, 2)
+    states, _ = engine.advance(engine.start(), plan_segments(first.records, 1)[0])
+    continued = Engine(first, 2).start(states)
+    np.testing.assert_array_equal(continued.variables, states.variables)
+
+
+def test_runs_are_padded_to_whole_tiles_and_cut_again():
+    program = Program(
+        "walk", WALK, (position(),), Axes.of({"start": [1.0, 2.0, 3.0], "factor": [1.0], "push": [0.0]}), (), (0, 2)
+    )
+    engine = Engine(program, 4)
+    assert engine.padded_runs == 8
+    _, readings = engine.advance(engine.start(), plan_segments(program.records, 1)[0])
+    np.testing.assert_array_equal(readings["position"], [[1, 1], [2, 2], [3, 3]])
+
+
+def test_numbers_that_are_missing_or_unread_are_told():
+    with pytest.raises(InputError, match="needs an axis push"):
+        sweep(WALK, (position(),), {"start": [1.0], "factor": [1.0]}, 3)
+    with pytest.raises(InputError, match=r"axis momentum has several values, but .* does not read it"):
+        sweep(WALK, (position(),), WALK_AXES | {"momentum": [0.1, 0.2]}, 3)
+    with pytest.raises(InputError, match="'tanh' is a name"):
+        sweep(WALK, (position(),), WALK_AXES | {"push": ["tanh"]}, 3)
+    with pytest.raises(InputError, match="whole numbers"):
+        sweep(WALK, (position(),), WALK_AXES | {"seed": [0.5]}, 3)
+
+
+def test_precision_is_that_of_the_program_only():
+    with numerics("float32"):
+        results = sweep(WALK, (position(),), WALK_AXES, 3, precision="float64")
+    assert results.position.dtype == np.float64
+    assert sweep(WALK, (position(),), WALK_AXES, 3).position.dtype == np.float32
+    assert jnp.ones(()).dtype == np.float32

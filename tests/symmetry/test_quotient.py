@@ -1,0 +1,63 @@
+"""The quotient network computes the same function, and says how fast its parts must learn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symmetry_jax import UnitAxis, UnitGroup, quotient, tie
+from symmetry_jax.learning.models import CNN, MLP
+from tests.drawing import inputs_of, variables_of
+
+BLOCKS = {"first": [(0, 1)], "second": [(1, 3, 2), (0, 4)]}
+
+
+def tied(model, shape, blocks):
+    inputs = inputs_of(shape)
+    variables = variables_of(model, inputs)
+    symmetry = model.symmetry(shape)
+    for name, units in blocks.items():
+        variables = tie(variables, symmetry[name], units)
+    return variables, inputs, symmetry
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(
+    "model, smaller, shape, names",
+    [
+        (MLP((6, 5), 3), MLP((5, 2), 3), (4,), ("hidden_0", "hidden_1")),
+        (CNN((6, 5), 3, (1, 2)), CNN((5, 2), 3, (1, 2)), (6, 6, 2), ("conv_0", "conv_1")),
+    ],
+)
+def test_quotient_computes_the_same_function(model, smaller, shape, names):
+    blocks = dict(zip(names, BLOCKS.values(), strict=True))
+    variables, inputs, symmetry = tied(model, shape, blocks)
+    merged, rates = variables, None
+    for name, units in blocks.items():
+        merged, rates = quotient(merged, symmetry[name], units, rates)
+    np.testing.assert_allclose(
+        jax.jit(smaller.apply)(merged, inputs), jax.jit(model.apply)(variables, inputs), rtol=1e-11, atol=1e-13
+    )
+    assert jax.tree.map(jnp.shape, rates) == jax.tree.map(jnp.shape, merged)
+
+
+def test_rates_follow_the_multiplicities_of_source_and_target():
+    blocks = {"hidden_0": [(0, 1)], "hidden_1": [(1, 3, 2)]}
+    variables, _, symmetry = tied(MLP((3, 4), 2), (5,), blocks)
+    merged, rates = variables, None
+    for name, units in blocks.items():
+        merged, rates = quotient(merged, symmetry[name], units, rates)
+    source, target = np.array([2, 1]), np.array([1, 3])
+    found = rates["params"]
+    np.testing.assert_allclose(found["hidden_0"]["kernel"], np.ones((5, 1)) / source)
+    np.testing.assert_allclose(found["hidden_0"]["bias"], 1 / source)
+    np.testing.assert_allclose(found["hidden_1"]["kernel"], source[:, None] / target, rtol=1e-6)
+    np.testing.assert_allclose(found["hidden_1"]["bias"], 1 / target, rtol=1e-6)
+    np.testing.assert_allclose(found["output"]["kernel"], target[:, None] * np.ones((2, 2)))
+    np.testing.assert_allclose(found["output"]["bias"], np.ones(2))
+
+
+def test_other_entries_of_a_concatenated_axis_stay_in_order():
+    group = UnitGroup("units", 3, (UnitAxis("reader", 0, "fan-out", outer=2, start=1),))
+    merged, _ = quotient({"reader": jnp.arange(8.0)}, group, [(0, 2)])
+    np.testing.assert_array_equal(merged["reader"], [0, 1 + 3, 2, 4 + 6, 5, 7])

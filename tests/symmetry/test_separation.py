@@ -1,0 +1,88 @@
+"""Distances and angles between units."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symmetry_jax import UnitAxis, UnitGroup, permute, separation, tie
+from symmetry_jax.sweeps.precision import numerics
+from symmetry_jax.symmetry.separation import angle, norm, orbits
+from tests.drawing import drawn
+
+GROUP = UnitGroup(
+    "cell",
+    4,
+    (UnitAxis("in", 1, "fan-in"), UnitAxis("loop", 1, "fan-in"), UnitAxis("loop", 0, "fan-out"), UnitAxis("bias", 0, "bias")),
+)
+
+
+def params(seed=0):
+    shapes = {"in": (3, 4), "loop": (4, 4), "bias": (4,)}
+    return drawn({name: jnp.zeros(shape) for name, shape in shapes.items()}, seed)
+
+
+distances = jax.jit(separation, static_argnums=(1, 2))
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+@pytest.mark.usefixtures("float64")
+def test_separation_is_the_transverse_component_of_the_parameters():
+    theta = params()
+    apart = distances(theta, GROUP)
+    for i in range(4):
+        for j in range(4):
+            order = np.arange(4)
+            order[[i, j]] = order[[j, i]]
+            transverse = flat(theta) - flat(permute(theta, GROUP, order))
+            np.testing.assert_allclose(apart[i, j], np.linalg.norm(transverse) / np.sqrt(2), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.usefixtures("float64")
+def test_parts_of_a_unit_add_up():
+    theta = params()
+    parts = [distances(theta, GROUP, (role,)) for role in ("fan-in", "bias", "fan-out")]
+    np.testing.assert_allclose(sum(part**2 for part in parts), distances(theta, GROUP) ** 2, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype, tiny", [("float32", 1e-30), ("float64", 1e-250)])
+def test_separation_does_not_underflow(dtype, tiny):
+    with numerics(dtype):
+        theta = tie(jax.tree.map(jnp.zeros_like, params()), GROUP, [(0, 1)])
+        theta["in"] = theta["in"].at[0, 0].set(jnp.asarray(tiny, theta["in"].dtype))
+        np.testing.assert_allclose(distances(theta, GROUP)[0, 1], tiny, rtol=1e-5)
+
+
+def test_tied_units_are_exactly_together():
+    apart = distances(tie(params(), GROUP, [(1, 2)]), GROUP)
+    assert apart[1, 2] == 0 and np.count_nonzero(apart) == 10
+
+
+def test_separation_of_units_chosen_by_traced_indices():
+    theta = params()
+    found = jax.vmap(lambda j: norm(jnp.subtract(*orbits(theta, GROUP, (0, j)))))(jnp.arange(4))
+    np.testing.assert_allclose(found, distances(theta, GROUP)[0], rtol=1e-6)
+
+
+def test_no_array_with_the_role_asked_for():
+    with pytest.raises(ValueError, match="no array with a role"):
+        orbits(params(), GROUP, (0, 1), ("state",))
+
+
+@given(st.floats(1e-6, 3.1415), st.integers(0, 10))
+def test_angle_of_a_rotated_vector(expected, seed):
+    random = np.random.default_rng(seed)
+    first, other = np.linalg.qr(random.normal(size=(5, 2)))[0].T
+    second = np.cos(expected) * first + np.sin(expected) * other
+    measured = angle(jnp.asarray(3 * first, jnp.float32), jnp.asarray(0.2 * second, jnp.float32))
+    np.testing.assert_allclose(measured, expected, rtol=1e-4, atol=5e-7)
+
+
+def test_angle_between_equal_vectors_is_zero():
+    vector = jnp.asarray([0.3, -1.7, 2.9])
+    assert angle(vector, vector) == 0

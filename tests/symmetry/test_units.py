@@ -1,0 +1,187 @@
+"""Permuting, tying and perturbing units."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from symmetry_jax import Symmetry, UnitAxis, UnitGroup, permute, perturb, separation, tie
+from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
+from tests.drawing import drawn, inputs_of, variables_of
+
+MODELS = {
+    "mlp": (MLP((5, 7, 3), 4), (6,)),
+    "mlp of one layer": (MLP((8,), 2), (2, 3)),
+    "cnn, flatten": (CNN((4, 6), 3, (1, 2)), (8, 8, 1)),
+    "cnn, flatten, three layers": (CNN((3, 5, 4), 2, (2, 1, 1), kernel=2, padding="VALID"), (9, 7, 2)),
+    "cnn, average": (CNN((4, 6), 3, (1, 2), head="average"), (5, 8, 3)),
+    "cnn, xla": (CNN((4,), 3, (2,), lowering="xla", activation=ACTIVATIONS["gelu"]), (8, 8, 1)),
+}
+RECURRENT = UnitGroup(
+    "cell",
+    5,
+    (
+        UnitAxis("input", 1, "fan-in"),
+        UnitAxis("loop", 1, "fan-in"),
+        UnitAxis("loop", 0, "fan-out"),
+        UnitAxis("out", 0, "fan-out"),
+    ),
+)
+
+
+distances = jax.jit(separation, static_argnums=1)
+
+
+def model_case(name):
+    model, shape = MODELS[name]
+    inputs = inputs_of(shape)
+    return model, variables_of(model, inputs), inputs, model.symmetry(shape)
+
+
+def recurrent_params(seed=0):
+    shapes = {"input": (3, 5), "loop": (5, 5), "out": (5, 2)}
+    return drawn({name: jnp.zeros(shape) for name, shape in shapes.items()}, seed)
+
+
+def recurrent(params, inputs):
+    hidden = jnp.zeros((len(inputs), 5))
+    for _ in range(3):
+        hidden = jnp.tanh(inputs @ params["input"] + hidden @ params["loop"])
+    return hidden @ params["out"]
+
+
+def swapped(size, first, second):
+    order = np.arange(size)
+    order[[first, second]] = order[[second, first]]
+    return order
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", MODELS)
+def test_permuting_any_group_leaves_outputs_unchanged(name):
+    model, variables, inputs, symmetry = model_case(name)
+    apply = jax.jit(model.apply)
+    outputs = apply(variables, inputs)
+    for group in symmetry.values():
+        moved = permute(variables, group, np.roll(np.arange(group.size), 1))
+        assert np.any(flat(moved) != flat(variables))
+        np.testing.assert_allclose(apply(moved, inputs), outputs, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_groups_cover_all_hidden_units(name):
+    model, _, _, symmetry = model_case(name)
+    assert [group.size for group in symmetry.values()] == list(model.widths if isinstance(model, MLP) else model.filters)
+
+
+@pytest.mark.usefixtures("float64")
+def test_one_array_may_carry_a_group_on_two_axes():
+    params, inputs = recurrent_params(), inputs_of((3,))
+    moved = permute(params, RECURRENT, [3, 0, 4, 1, 2])
+    np.testing.assert_allclose(recurrent(moved, inputs), recurrent(params, inputs), rtol=1e-12)
+
+
+@pytest.mark.parametrize("outer, inner, start", [(1, 1, 0), (4, 1, 0), (1, 3, 0), (2, 3, 5)])
+def test_units_inside_a_flattened_or_concatenated_axis(outer, inner, start):
+    size, tail = 3, 2
+    group = UnitGroup("units", size, (UnitAxis("array", 1, "fan-out", outer, inner, start),))
+    array = jnp.arange(2 * (start + outer * size * inner + tail)).reshape(2, -1)
+    moved = np.array(permute({"array": array}, group, [2, 0, 1])["array"])
+    block = np.array(array[:, start : start + outer * size * inner]).reshape(2, outer, size, inner)
+    expected = np.array(array)
+    expected[:, start : start + outer * size * inner] = block[:, :, [2, 0, 1]].reshape(2, -1)
+    np.testing.assert_array_equal(moved, expected)
+
+
+def test_permutations_compose_under_vmap():
+    params = recurrent_params()
+    permutations = jnp.stack([jax.random.permutation(jax.random.key(seed), 5) for seed in range(4)])
+    there = jax.vmap(lambda order: permute(params, RECURRENT, order))(permutations)
+    back = jax.vmap(lambda tree, order: permute(tree, RECURRENT, jnp.argsort(order)))(there, permutations)
+    for returned, original in zip(jax.tree.leaves(back), jax.tree.leaves(params), strict=True):
+        np.testing.assert_array_equal(returned, np.broadcast_to(original, returned.shape))
+
+
+def test_tied_units_are_copies_of_the_first_of_their_block():
+    params = recurrent_params()
+    tied = tie(params, RECURRENT, [(1, 4), (3, 0)])
+    first = [3, 1, 2, 3, 1]
+    np.testing.assert_array_equal(tied["input"], params["input"][:, np.array(first)])
+    np.testing.assert_array_equal(tied["loop"], params["loop"][np.ix_(first, first)])
+    np.testing.assert_array_equal(tied["out"], params["out"][np.array(first)])
+
+
+def test_tie_reaches_optimizer_state():
+    _, variables, _, symmetry = model_case("mlp")
+    group = symmetry["hidden_1"]
+    state = drawn(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), optax.adam(0.1).init(variables)))
+    inside = group.within(state)
+    assert len(inside.axes) == 2 * len(group.axes)
+    apart = distances(tie(state, inside, [(0, 6)]), inside)
+    assert apart[0, 6] == 0
+    assert np.count_nonzero(apart == 0) == group.size + 2
+
+
+@pytest.mark.parametrize("blocks", [[(0, 1), (1, 2)], [(0, 5)], [(-1, 2)]])
+def test_blocks_that_cannot_be_are_refused(blocks):
+    with pytest.raises(ValueError, match="at most once"):
+        tie(recurrent_params(), RECURRENT, blocks)
+
+
+def test_a_group_that_does_not_fit_the_tree_is_refused():
+    with pytest.raises(ValueError, match="not in the tree"):
+        permute({"input": jnp.zeros((3, 5))}, RECURRENT, [0, 1, 2, 3, 4])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("epsilon", [1.0, 1e-3, 1e-12])
+def test_perturbed_twins_are_epsilon_apart(epsilon):
+    params = tie(recurrent_params(), RECURRENT, [(0, 3)])
+    apart = distances(perturb(params, RECURRENT, (0, 3), epsilon, jax.random.key(5)), RECURRENT)
+    np.testing.assert_allclose(apart[0, 3], epsilon, rtol=1e-3 if epsilon < 1e-6 else 1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_direction_depends_on_the_key_alone_and_is_antisymmetric():
+    params = tie(recurrent_params(), RECURRENT, [(0, 3)])
+
+    def change(epsilon, seed):
+        moved = perturb(params, RECURRENT, (0, 3), epsilon, jax.random.key(seed))
+        return jax.tree.map(lambda later, earlier: (later - earlier) / epsilon, moved, params)
+
+    one, other = change(1.0, 0), change(0.25, 0)
+    np.testing.assert_allclose(flat(one), flat(other), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(flat(permute(one, RECURRENT, swapped(5, 0, 3))), -flat(one), atol=1e-15)
+    assert np.linalg.norm(flat(change(1.0, 1)) - flat(one)) > 0.1
+    assert not np.any(np.delete(np.array(one["input"]), [0, 3], axis=1))
+
+
+def test_epsilon_zero_moves_nothing():
+    params = tie(recurrent_params(), RECURRENT, [(0, 3)])
+    np.testing.assert_array_equal(flat(perturb(params, RECURRENT, (0, 3), 0.0, jax.random.key(0))), flat(params))
+
+
+@pytest.mark.usefixtures("float64")
+def test_perturbing_twins_leaves_those_of_another_group_where_they_were():
+    _, variables, _, symmetry = model_case("cnn, flatten")
+    first, second = symmetry["conv_0"], symmetry["conv_1"]
+    variables = tie(tie(variables, first, [(0, 1)]), second, [(0, 1)])
+    moved = perturb(variables, first, (0, 1), 0.5, jax.random.key(0), [(second, (0, 1))])
+    moved = perturb(moved, second, (0, 1), 0.25, jax.random.key(1), [(first, (0, 1))])
+    np.testing.assert_allclose(distances(moved, first)[0, 1], 0.5, rtol=1e-12)
+    np.testing.assert_allclose(distances(moved, second)[0, 1], 0.25, rtol=1e-12)
+
+
+def test_symmetry_is_a_mapping_that_prints_as_a_table():
+    symmetry = Symmetry((RECURRENT,))
+    assert list(symmetry) == ["cell"] and symmetry["cell"] is RECURRENT and "other" not in symmetry
+    header, *rows = str(symmetry).splitlines()
+    assert header.split() == ["group", "units", "array", "axis", "role"]
+    assert [row.split() for row in rows][2] == ["cell", "5", "loop", "0", "fan-out"]
+    with pytest.raises(KeyError, match="no unit group 'other'"):
+        symmetry["other"]

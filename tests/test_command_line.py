@@ -1,0 +1,49 @@
+"""The command line, as a user meets it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STUDY = "configs/near_identical_filters.py"
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "symmetry_jax", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_list_shows_studies_with_their_questions():
+    done = command("list")
+    assert done.returncode == 0
+    assert "near_identical_filters" in done.stdout and "grow apart?" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((), ["name one command", "list, run, report"]),
+        (("rum",), ["unknown command 'rum'", "list, run, report"]),
+        (("run", f"--config={STUDY}"), ["--workdir"]),
+        (("run", "--workdir=DIR"), ["--config"]),
+        (("run", "--config=configs/none.py", "--workdir=DIR"), ["configs/none.py"]),
+        (("run", f"--config={STUDY}:huge", "--workdir=DIR"), ["unknown preset 'huge'", "smoke", "full"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--config.stepz=3"), ["stepz"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--config.sweep.sead=3"), ["sead"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--config.steps=many"), ["steps", "many"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--config.sweep.seed=0-8"), ["axis seed", "0-8"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--config.segments=0"), ["segments=0"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--wrong=1"), ["wrong"]),
+        (("report", "--workdir=DIR"), ["holds no study"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_touches_nothing(arguments, words, tmp_path):
+    workdir = tmp_path / "work"
+    done = command(*(argument.replace("DIR", str(workdir)) for argument in arguments))
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("error: "), done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    assert not workdir.exists()

@@ -1,0 +1,119 @@
+"""Every config builds with every preset, and everything a user may get wrong in one is told in one line."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from symmetry_jax.__main__ import load_study
+from symmetry_jax.errors import InputError
+from symmetry_jax.sweeps.engine import Engine
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+
+
+def load(path, preset=""):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(preset)
+
+
+def near_identical(**changes):
+    config = load(ROOT / "configs" / "near_identical_filters.py", "smoke")
+    for name, value in changes.items():
+        config[name] = value
+    return config
+
+
+@pytest.mark.parametrize("preset", ["", "smoke", "full"])
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_preset_builds(path, preset):
+    config = load(path, preset)
+    programs = load_study(config.study).build(config)
+    assert programs and config.study == path.stem
+    for program in programs:
+        assert Engine(program, 8).shapes
+
+
+def test_the_default_study_is_as_large_as_promised():
+    def main_runs(preset):
+        config = load(ROOT / "configs" / "near_identical_filters.py", preset)
+        programs = [program for program in load_study(config.study).build(config) if program.sweep == "twins"]
+        return [(program.axes, program.steps) for program in programs]
+
+    for axes, steps in main_runs(""):
+        shape = dict(zip(axes.dims, axes.shape, strict=True))
+        assert shape["seed"] >= 32 and shape["epsilon"] >= 9 and shape["learning_rate"] >= 2
+        assert axes.size >= 512 and steps >= 1000
+    for axes, _ in main_runs("full"):
+        shape = dict(zip(axes.dims, axes.shape, strict=True))
+        assert shape["seed"] >= 256 and shape["epsilon"] >= 32 and shape["learning_rate"] >= 4
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "nesterov", "adam", "adamw"])
+def test_any_optimizer_may_be_asked_for(optimizer):
+    config = near_identical()
+    config.sweep.optimizer = optimizer
+    programs = load_study(config.study).build(config)
+    assert ("quotient" in {program.sweep for program in programs}) is (optimizer in ("momentum", "nesterov"))
+    assert all(Engine(program, 8).shapes for program in programs)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"dataset": "mnits"}, "unknown dataset 'mnits': choose from digits"),
+        ({"precision": "float16"}, "unknown precision 'float16': choose from float32, float64"),
+        ({"head": "max"}, "unknown head 'max'"),
+        ({"padding": "FULL"}, "unknown padding 'FULL'"),
+        ({"lowering": "fft"}, "unknown lowering 'fft'"),
+        ({"minibatches": "own"}, "unknown minibatches 'own'"),
+        ({"spacing": "square"}, "unknown spacing 'square'"),
+        ({"twins": (0, 8)}, "twins=.0, 8. are not two filters of layer conv_0, which has 0..7"),
+        ({"twins": (2, 2)}, "are not two filters"),
+        ({"twins": (0, -1)}, "are not two filters"),
+        ({"filters": (8, 1)}, "layer conv_1, which has 0..0"),
+        ({"filters": (8, 8, 8)}, "one stride for each layer"),
+        ({"filters": (0, 8)}, "at least 1"),
+        ({"kernel": 0}, "at least 1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"steps": 0}, "steps=0"),
+        ({"records": 1}, "records=1"),
+        ({"zipped": "seed+epsilon"}, "different lengths"),
+    ],
+)
+def test_settings_that_cannot_be(changes, message):
+    config = near_identical(**changes)
+    with pytest.raises(InputError, match=message) as caught:
+        load_study(config.study).build(config)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "axis, text, message",
+    [
+        ("activation", "tanhh", "unknown activation 'tanhh': choose from tanh, relu"),
+        ("optimizer", "sgdd", "unknown optimizer 'sgdd'"),
+        ("initializer", "xavier", "unknown initializer 'xavier'"),
+        ("seed", "0-8", "cannot read '0-8'"),
+        ("epsilon", "-1", "a distance is a number, 0 or more"),
+        ("epsilon", "small", "a distance is a number, 0 or more"),
+        ("learning_rate", "fast", "'fast' is a name, but learning_rate is a number"),
+        ("momentum", "0.1,0.2", "axis momentum has several values"),
+    ],
+)
+def test_axes_that_cannot_be(axis, text, message):
+    config = near_identical()
+    config.sweep[axis] = text
+    with pytest.raises(InputError, match=message):
+        for program in load_study(config.study).build(config):
+            Engine(program, 8)
+
+
+def test_an_axis_that_the_study_needs():
+    config = near_identical()
+    del config.sweep["epsilon"]
+    with pytest.raises(InputError, match="this study needs an axis for epsilon"):
+        load_study(config.study).build(config)
