@@ -24,7 +24,7 @@ test-all: $(VENV)/test
 	$(BIN)/pytest -n 2 -m "slow or not slow"
 
 bench: $(VENV)/bench
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python -m benchmarks.throughput
 
 clean:
 	rm -rf $(VENV) work .mypy_cache .pytest_cache .ruff_cache .hypothesis

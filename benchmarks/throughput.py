@@ -12,13 +12,10 @@ import importlib.util
 import os
 import platform
 import re
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import jax
 import numpy as np
@@ -27,7 +24,7 @@ from benchmarks.contestants import Contestant
 from benchmarks.ours import ours
 from benchmarks.peers_jax import naive_jax
 from benchmarks.works import WORKS, Assignment, Work, assign
-from symmetry_jax.__main__ import _use_all_cores
+from symmetry_jax.sweeps.devices import core_count, use_all_cores
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.workdir import now, write_json
 
@@ -39,7 +36,7 @@ LIBRARIES = ("jax", "flax", "numpy", *(["torch"] if HAS_TORCH else []))
 def main() -> None:
     """Runs the benchmark, prints a table for each work and writes all figures into one file."""
     arguments = _parse()
-    _use_all_cores()
+    use_all_cores()
     machine = _describe_machine()
     print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
     if not HAS_TORCH:
@@ -71,7 +68,7 @@ def _describe_machine() -> dict[str, Any]:
     return {
         "device": devices[0].device_kind,
         "devices": len(devices),
-        "cores": os.cpu_count(),
+        "cores": core_count(),
         "load_before": round(os.getloadavg()[0], 2),  # other programs, if not near 0
         "versions": versions,
     }

@@ -26,6 +26,7 @@ def get_config(preset: str = "") -> ConfigDict:
     config.sweep.seed = "0:32"  # weights, direction between the twins, minibatches
     config.sweep.epsilon = "0,log:1e-7:1:15"  # distance of the twins at the start
     config.sweep.learning_rate = "0.1,0.3"
+    config.sweep.bias = "0.0"  # all biases at the start; at 0 a blank patch lies exactly on the kink of relu
     config.sweep.weight_decay = "0.0"
     config.sweep.momentum = "0.9"  # read by momentum, nesterov
     config.sweep.beta1 = "0.9"  # read by adam, adamw; beta2 and adam_eps too

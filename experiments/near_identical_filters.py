@@ -20,7 +20,7 @@ from symmetry_jax.learning.data.datasets import DATASETS
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, HEADS
 from symmetry_jax.learning.optimizers import OPTIMIZERS, Optimizer
 from symmetry_jax.learning.process import Measure, Process
-from symmetry_jax.learning.starts import INITIALIZERS, Blocks, Pairs, Start, draw, merged, merged_rates, near_tied, tied
+from symmetry_jax.learning.starts import INITIALIZERS, Blocks, Pairs, Start, biased, draw, merged, merged_rates, near_tied, tied
 from symmetry_jax.learning.tasks import MINIBATCHES, Dataset, Task, classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.separation import smallest_separation, twin_angle, twin_separation, twin_weights
@@ -135,7 +135,7 @@ def _optimizer(static: Static) -> Optimizer:
 
 
 def _start(model: CNN, static: Static) -> Start:
-    return draw(model, choose("initializer", static["initializer"], INITIALIZERS))
+    return draw(model, choose("initializer", static["initializer"], INITIALIZERS), biased)
 
 
 def _pairs(config: ConfigDict) -> dict[str, tuple[int, int]]:

@@ -6,18 +6,17 @@ report --workdir=DIR                        figures, page and claims again, from
 """
 
 import importlib.util
-import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from symmetry_jax.errors import InputError, choose
 from symmetry_jax.reports.report import write_report
+from symmetry_jax.sweeps.devices import use_all_cores
 from symmetry_jax.sweeps.runner import run_study
 from symmetry_jax.sweeps.study import Study
 from symmetry_jax.sweeps.workdir import read_config
@@ -30,7 +29,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the study: its resu
 
 def main() -> None:
     """Runs a command and exits: 0 done, 1 an error, told in one line."""
-    _use_all_cores()
+    use_all_cores()
     logging.set_verbosity(logging.WARNING)  # jax tells absl of every backend that is not there
     try:
         app.run(_main, flags_parser=_parse)
@@ -73,7 +72,8 @@ def _config() -> ConfigDict:
     try:
         study = CONFIG.value.study
     except (OSError, AttributeError) as error:  # ml_collections tells of a file that is not there when it is first used
-        raise InputError(f"--config={flags.FLAGS['config'].config_filename}: no config that names a study") from error
+        name = config_flags.get_config_filename(flags.FLAGS["config"])
+        raise InputError(f"--config={name}: no config that names a study") from error
     choose("study", study, _studies())
     return CONFIG.value
 
@@ -96,14 +96,6 @@ def load_study(name: str) -> Study:
 
 def _studies() -> dict[str, Path]:
     return {path.stem: path for path in (ROOT / "experiments").glob("*.py")}
-
-
-def _use_all_cores() -> None:
-    """As many CPU devices as cores, unless the user chose: one device leaves cores idle on small networks."""
-    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jax.config.update("jax_num_cpu_devices", cores)
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:

@@ -35,13 +35,15 @@ class MLP(nn.Module):
         widths: units of each hidden layer.
         outputs: width of the last layer, which has no activation.
         activation: applied elementwise after each hidden layer.
-        kernel_init: initializer of all weights; biases start at zero.
+        kernel_init: initializer of all weights.
+        bias_init: initializer of all biases.
     """
 
     widths: tuple[int, ...]
     outputs: int
     activation: Callable[[jax.Array], jax.Array] = jnp.tanh
     kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
@@ -70,7 +72,8 @@ class CNN(nn.Module):
         padding: as in `convolve`.
         head: "flatten" hands every position to the head, "average" the mean over positions.
         activation: applied elementwise after each convolution.
-        kernel_init: initializer of all weights; biases start at zero.
+        kernel_init: initializer of all weights.
+        bias_init: initializer of all biases.
         lowering: how convolutions are computed.
     """
 
@@ -82,6 +85,7 @@ class CNN(nn.Module):
     head: Head = "flatten"
     activation: Callable[[jax.Array], jax.Array] = jnp.tanh
     kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros
     lowering: Lowering = "patches"
 
     @nn.compact
@@ -102,7 +106,8 @@ class CNN(nn.Module):
 
     def _layer(self, number: int, filters: int, maps: jax.Array) -> jax.Array:
         stride = (self.strides[number],) * 2
-        layer = Convolution(filters, self.kernel, stride, self.padding, self.kernel_init, self.lowering, name=f"conv_{number}")
+        inits = (self.kernel_init, self.bias_init)
+        layer = Convolution(filters, self.kernel, stride, self.padding, *inits, self.lowering, name=f"conv_{number}")
         return layer(maps)
 
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
@@ -126,6 +131,7 @@ class Convolution(nn.Module):
     strides: tuple[int, int]
     padding: Padding
     kernel_init: Initializer
+    bias_init: Initializer
     lowering: Lowering
 
     @nn.compact
@@ -133,12 +139,12 @@ class Convolution(nn.Module):
         """The maps of all filters."""
         shape = (self.kernel, self.kernel, maps.shape[0], self.filters)
         kernel = self.param("kernel", self.kernel_init, shape, maps.dtype)
-        bias = self.param("bias", nn.initializers.zeros, (self.filters,), maps.dtype)
+        bias = self.param("bias", self.bias_init, (self.filters,), maps.dtype)
         return convolve(maps, kernel, self.strides, self.padding, self.lowering) + bias[:, None, None, None]
 
 
 def _dense(width: int, name: str, model: MLP | CNN, inputs: jax.Array) -> jax.Array:
-    layer = nn.Dense(width, param_dtype=inputs.dtype, kernel_init=model.kernel_init, name=name)
+    layer = nn.Dense(width, param_dtype=inputs.dtype, kernel_init=model.kernel_init, bias_init=model.bias_init, name=name)
     return layer(inputs)
 
 

@@ -17,7 +17,9 @@ Start = Callable[[Hparams, jax.Array], PyTree]  # from the hparams and a batch o
 Blocks = Mapping[str, Sequence[Sequence[int]]]  # for each group, the units that are equal
 Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
 
-INITIALIZERS: dict[str, Callable[[Hparams], Initializer]] = {
+Draw = Callable[[Hparams], Initializer]
+
+INITIALIZERS: dict[str, Draw] = {
     "he": lambda hparams: nn.initializers.he_normal(),
     "lecun": lambda hparams: nn.initializers.lecun_normal(),
     "zero": lambda hparams: nn.initializers.zeros,
@@ -25,11 +27,16 @@ INITIALIZERS: dict[str, Callable[[Hparams], Initializer]] = {
 }
 
 
-def draw(model: Any, initializer: Callable[[Hparams], Initializer]) -> Start:
-    """All weights from one initializer, drawn from the seed alone; biases zero."""
+def biased(hparams: Hparams) -> Initializer:
+    """Every entry at hparams["bias"]."""
+    return nn.initializers.constant(hparams["bias"])
+
+
+def draw(model: Any, initializer: Draw, biases: Draw = INITIALIZERS["zero"]) -> Start:
+    """All weights from one initializer and all biases from another, drawn from the seed alone."""
 
     def start(hparams: Hparams, inputs: jax.Array) -> PyTree:
-        network = model.clone(kernel_init=initializer(hparams))
+        network = model.clone(kernel_init=initializer(hparams), bias_init=biases(hparams))
         return network.init(draw_key(hparams["seed"], Stream.WEIGHTS), inputs[:1])
 
     return start

@@ -7,7 +7,7 @@ import pytest
 
 from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
-from symmetry_jax.learning.starts import INITIALIZERS, draw, merged, near_tied, tied
+from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, merged, near_tied, tied
 
 MODEL, SHAPE = CNN((4, 6), 3, (1, 2)), (8, 8, 1)
 SYMMETRY = MODEL.symmetry(SHAPE)
@@ -26,6 +26,11 @@ def test_all_weights_alike(name, value):
     for layer in begin(draw(MODEL, INITIALIZERS[name]), constant=value)["params"].values():
         np.testing.assert_array_equal(layer["kernel"], np.full(layer["kernel"].shape, value, np.float32))
         np.testing.assert_array_equal(layer["bias"], np.zeros(layer["bias"].shape))
+
+
+def test_biases_may_start_anywhere():
+    variables = begin(draw(MODEL, INITIALIZERS["zero"], biased), bias=0.5)
+    assert all(np.all(layer["bias"] == 0.5) and not np.any(layer["kernel"]) for layer in variables["params"].values())
 
 
 @pytest.mark.parametrize("name, gain", [("lecun", 1.0), ("he", 2.0)])
