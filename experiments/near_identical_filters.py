@@ -189,13 +189,12 @@ def _growth_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
     """Whether growth depends on epsilon, and whether twins grew apart, for one setting."""
     final = final_growth(setting)
     reference = nearest_epsilon(setting, REFERENCE)
-    if setting.activation.item() in KINKED:
+    if setting.activation.item() in KINKED and len(_below(setting, reference)) > 1:
         statement = f"{name}: separation at the end goes with less than the square root of epsilon, below {reference:g}: power"
-        yield Claim.at_most(f"kinks: {name}", statement, 0.5, _power(setting, reference))
-    else:
+        yield Claim.at_most(f"kinks: {name}", statement, 0.5, memory_of_start(setting, _below(setting, reference)))
+    if setting.activation.item() not in KINKED and final.sizes["epsilon"] > 1:
         statement = f"{name}: growth is the same within {SAME_GROWTH:.0%} in nine seeds of ten, over decades of epsilon"
-        same = regime(final, reference, SAME_GROWTH)
-        yield Claim.at_least(f"linear: {name}", statement, 1, decades(same))
+        yield Claim.at_least(f"linear: {name}", statement, 1, decades(regime(final, reference, SAME_GROWTH)))
     for group in final.group.values:
         further, _, _ = _fates(final.sel(group=group, epsilon=reference))
         statement = f"{name}: twins of {group} that start {reference:g} apart end further apart in most seeds: fraction"
@@ -212,42 +211,54 @@ def _fates(final: xr.DataArray) -> tuple[float, float, float]:
 def answer(results: Results, claims: Sequence[Claim]) -> str:
     """The answer in words, each sentence from the results."""
     twins = results["twins"]
-    lines = [f"{QUESTION} {int(twins.valid.sum()):,} runs of {int(twins.step[-1]):,} steps:"]
+    stopped = int((twins.first_nonfinite_step.sel(end="last") >= 0).sum())
+    lines = [f"{int(twins.valid.sum()):,} runs of {int(twins.step[-1]):,} steps, {stopped or 'none'} of which went non-finite."]
     if 0 in twins.epsilon:
         exact = (twins.separation.sel(epsilon=0) == 0).all(["step", "group", "part"])
         lines.append(f"Started exactly equal, twins stayed exactly equal in {int(exact.sum())} of {exact.size} runs.")
     if (twins.epsilon > 0).any():
-        lines += [line for name, setting in each_setting(twins) for line in _growth_lines(name, setting)]
+        reference = nearest_epsilon(twins, REFERENCE)
+        all_runs = final_growth(twins).sel(epsilon=reference)
+        lines.append(f"Started {reference:g} apart, {_fates_in_words(all_runs)}:")
+        lines += [line for name, setting in each_setting(twins) for line in _growth_lines(name, setting, reference)]
     accuracy = twins.test_accuracy.sel(end="last")
     lines.append(f"The networks classify {float(accuracy.mean()):.1%} of the test digits right (mean over all runs).")
-    failed = sum(not claim.holds for claim in claims)
-    lines.append(f"{len(claims) - failed} of {len(claims)} claims hold.")
+    lines.append(f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")
     return "\n".join(lines)
 
 
-def _growth_lines(name: str, setting: xr.Dataset) -> Iterator[str]:
+def _growth_lines(name: str, setting: xr.Dataset, reference: float) -> Iterator[str]:
     final = final_growth(setting)
-    reference = nearest_epsilon(setting, REFERENCE)
-    yield f"{name}: of twins that start {reference:g} apart,"
+    yield f"- {name}:"
     for group in final.group.values:
         seeds = final.sel(group=group, epsilon=reference)
         low, middle, high = seeds.quantile([0.05, 0.5, 0.95]).values
-        fates = "{:.0%} end further apart, {:.0%} as close, {:.0%} closer".format(*_fates(seeds))
         spread = f"({low:.3g} to {high:.3g} in nine seeds of ten)"
-        yield f"  {group}: {fates}; separation grows {middle:.3g}-fold {spread}, to {middle * reference:.2g}."
+        yield f"  {group}: {_fates_in_words(seeds)}; growth {middle:.3g} {spread}, to {middle * reference:.2g} apart."
+    if final.sizes["epsilon"] > 1:
+        yield f"  {_dependence(setting, final, reference)}"
+
+
+def _dependence(setting: xr.Dataset, final: xr.DataArray, reference: float) -> str:
+    """How growth depends on epsilon, for one setting."""
     low, high = regime(final, reference, SAME_GROWTH)
     if low < high:
         below = "" if low == final.epsilon.min() else "; rounding shows below"
-        above = "" if high == final.epsilon.max() else ", saturation above"
-        yield f"  Growth is the same within {SAME_GROWTH:.0%} for epsilon from {low:.2g} to {high:.2g}{below}{above}."
-    else:
-        power = _power(setting, reference)
-        yield f"  Growth depends on epsilon throughout: the separation at the end goes with the power {power:.2f} of epsilon."
+        above = "" if high == final.epsilon.max() else "; saturation shows above"
+        return f"Growth is the same within {SAME_GROWTH:.0%} for epsilon from {low:.2g} to {high:.2g}{below}{above}."
+    if len(_below(setting, reference)) < 2:
+        return "Growth depends on epsilon."
+    power = memory_of_start(setting, _below(setting, reference))
+    return f"Growth depends on epsilon: below {reference:g} the separation at the end goes with its power {power:.2f}."
 
 
-def _power(setting: xr.Dataset, reference: float) -> float:
-    """The power of epsilon with which the final separation goes, up to the reference."""
-    return memory_of_start(setting, [epsilon for epsilon in setting.epsilon.values if 0 < epsilon <= reference])
+def _below(setting: xr.Dataset, reference: float) -> list[float]:
+    """The epsilons above 0, up to the reference."""
+    return [epsilon for epsilon in setting.epsilon.values if 0 < epsilon <= reference]
+
+
+def _fates_in_words(final: xr.DataArray) -> str:
+    return "{:.0%} end further apart, {:.0%} as close, {:.0%} closer".format(*_fates(final))
 
 
 def pictures(results: Results) -> list[Picture]:

@@ -33,7 +33,11 @@ STYLE: Any = {
 
 
 def write_report(study: Study, workdir: Path) -> str:
-    """Writes `claims.json`, the figures and `report/index.html` of a work directory; returns the answer and claims as text."""
+    """Writes `claims.json`, the figures and `report/index.html` of a work directory.
+
+    Returns:
+        The question, the answer, the claims and the path of the page, as text.
+    """
     config, manifest, results = read_config(workdir), read_manifest(workdir), load_sweeps(workdir)
     claims = study.claims(results)
     answer = study.answer(results, claims)
@@ -45,7 +49,7 @@ def write_report(study: Study, workdir: Path) -> str:
         images = [_draw(picture, folder) for picture in study.pictures(results)]
     page = _page(study, answer, claims, images, results, config, manifest)
     (folder / PAGE).write_text(page)
-    return "\n".join([answer, "", *map(claim_line, claims), "", f"report: {folder / PAGE}"])
+    return "\n".join([study.question, answer, "", *map(claim_line, claims), "", f"report: {folder / PAGE}"])
 
 
 def claim_line(claim: Claim) -> str:

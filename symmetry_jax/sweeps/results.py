@@ -136,9 +136,9 @@ def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def _union(dim: Hashable, programs: Sequence[xr.Dataset]) -> list[Any]:
-    """The values of all programs along one dimension: numbers ascending, names as they come."""
+    """The values of all programs along one dimension: as they come, but numbers that had to be merged ascending."""
     values = list(dict.fromkeys(value for program in programs for value in program[dim].values.tolist()))
-    return values if isinstance(values[0], str) else sorted(values)
+    return values if isinstance(values[0], str) or len(values) == programs[0].sizes[dim] else sorted(values)
 
 
 def _unfold(flat: xr.Dataset) -> xr.Dataset:

@@ -66,16 +66,17 @@ def _announce(engines: Sequence[Engine]) -> list[str]:
 
 def _compute(engines: Sequence[Engine], workdir: Path, segments: int) -> list[dict[str, Any]]:
     total = sum(engine.program.axes.size * engine.program.steps for engine in engines)
-    finals: list[State] = []
+    continued = {engine.program.after for engine in engines}
+    finals: dict[int | None, State] = {}
     summaries = []
     with tqdm(total=total, unit=" run-steps", unit_scale=True, dynamic_ncols=True) as bar:
         for index, engine in enumerate(engines):
             program = engine.program
             bar.set_description(f"program {index + 1}/{len(engines)}, {program.sweep}: {program.axes.size:,} runs")
-            previous = None if program.after is None else finals[program.after]
-            state, summary = _compute_program(engine, workdir, index, segments, previous, bar)
-            finals.append(state)
+            states, summary = _compute_program(engine, workdir, index, segments, finals.get(program.after), bar)
             summaries.append(summary)
+            if index in continued:
+                finals[index] = states
     return summaries
 
 

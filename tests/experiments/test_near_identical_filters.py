@@ -104,4 +104,4 @@ def test_the_answer_follows_the_results(workdir):
     shrunk = sweeps["twins"].copy(deep=True)
     shrunk["separation"] = shrunk.separation * np.linspace(1, 0.1, shrunk.sizes["step"])[:, None, None]
     assert "exactly equal in 6 of 6 runs" in STUDY.answer(sweeps, found)
-    assert "100% closer" in STUDY.answer({**sweeps, "twins": shrunk}, found)
+    assert "0% as close, 100% closer" in STUDY.answer({**sweeps, "twins": shrunk}, found)
