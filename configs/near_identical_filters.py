@@ -49,7 +49,7 @@ def get_config(preset: str = "") -> ConfigDict:
     config.records = 51  # about how many times measures are read
     config.spacing = "log"  # of records in steps; or even
     config.quotient_steps = 200  # steps over which tied filters are compared with their quotient network
-    config.quotient_seeds = 4  # the first few seeds of the sweep
+    config.check_seeds = 4  # the first few seeds, for what is checked in float64
 
     config.tile = 0  # runs computed side by side in a device; 0 for a size that suits the device
     config.segments = 25  # calls into the compiled program, between which results are written
@@ -63,7 +63,7 @@ def _smoke(config: ConfigDict) -> ConfigDict:
     config.steps = 60
     config.records = 11
     config.quotient_steps = 30
-    config.quotient_seeds = 2
+    config.check_seeds = 2
     config.segments = 4
     return config
 

@@ -2,10 +2,11 @@
 
 A CNN learns digits. In each of its convolutional layers two filters are twins: equal but for a distance epsilon. The same
 weights, minibatches and direction between the twins are used at every epsilon, so that growth can be compared along it.
-A second sweep, in float64, trains the network with both pairs tied beside its quotient network, in which each pair is one
-filter.
+Two more sweeps are in float64: some of the same twins, to tell rounding from saturation, and the network with both pairs tied
+beside its quotient network, in which each pair is one filter.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,9 +34,10 @@ from symmetry_jax.measures.training import (
     minibatch_loss,
 )
 from symmetry_jax.reports.figures import growth_against_epsilon, loss_over_steps, separation_over_steps, twin_filters
-from symmetry_jax.reports.growth import decades, each_setting, final_growth, memory_of_start, nearest_epsilon, regime
+from symmetry_jax.reports.growth import VARIED, each_setting, final_growth, nearest_epsilon, settled
+from symmetry_jax.reports.twins import KINKED, REFERENCE, fates_in_words, twin_claims, twin_lines
 from symmetry_jax.sweeps.axes import Axes, parse_axes
-from symmetry_jax.sweeps.precision import PRECISIONS
+from symmetry_jax.sweeps.precision import PRECISIONS, Precision
 from symmetry_jax.sweeps.program import SPACINGS, Program, record_steps
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Study
 from symmetry_jax.symmetry.units import Symmetry
@@ -43,32 +45,30 @@ from symmetry_jax.symmetry.units import Symmetry
 QUESTION = "Do two convolutional filters that start almost equal grow apart?"
 
 STATIC = ("activation", "optimizer", "initializer")
-KINKED = ("relu",)  # activations whose derivative jumps, at which twins are kicked apart
 PROPORTIONAL = ("sgd", "momentum", "nesterov")  # optimizers under which a quotient differs in learning rates alone
 
-REFERENCE = 1e-4  # the epsilon whose growth the others are compared with
-SAME_GROWTH = 0.05  # how far growth may be from that at the reference and still count as the same
-AS_CLOSE = 1.1  # a pair whose distance changed by less than this factor is as close as it was
 
 Static = Mapping[str, Any]  # the settings of one program that are names
 
 
 def build(config: ConfigDict) -> list[Program]:
-    """For each point of the static axes a program of near-tied filters, then the two of the quotient comparison."""
+    """For each point of the static axes near-tied filters, a few of them in float64, and the quotient comparison."""
     data = choose("dataset", config.dataset, DATASETS)()
+    precision = choose("precision", config.precision, PRECISIONS)
     points = parse_axes(config.sweep, config.zipped).split(STATIC)
     for static, axes in points:
-        _check_axes(static, axes)
-    twins = [_twins(config, data, static, axes) for static, axes in points]
-    compared = [(static, axes) for static, axes in points if static["optimizer"] in PROPORTIONAL]
+        _check_axes(config, static, axes)
+    programs = [_twins(config, data, static, axes, precision) for static, axes in points]
+    if precision == "float32":
+        programs += [_exact(config, data, static, axes) for static, axes in points if static["activation"] not in KINKED]
+    compared = [point for point in points if point[0]["optimizer"] in PROPORTIONAL]
     networks = ("tied", "quotient")
-    return twins + [_quotient(config, data, static, axes, network) for static, axes in compared for network in networks]
+    return programs + [_quotient(config, data, *point, network) for point in compared for network in networks]
 
 
-def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Program:
+def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes, precision: Precision) -> Program:
     model = _model(config, data, static)
-    symmetry, pairs = model.symmetry(data.shape), _pairs(config)
-    task = _task(config, model)
+    symmetry, pairs, task = model.symmetry(data.shape), _pairs(config), _task(config, model)
     process = descend(task, _optimizer(static), near_tied(_start(model, static), symmetry, pairs))
     measures = (
         minibatch_loss(),
@@ -83,8 +83,14 @@ def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Pro
         *_weights(model, data, symmetry, pairs),
     )
     records = record_steps(config.steps, config.records, choose("spacing", config.spacing, SPACINGS))
-    precision = choose("precision", config.precision, PRECISIONS)
     return Program("twins", process, measures, axes, data, records, static, precision)
+
+
+def _exact(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Program:
+    """The same twins in float64, for a few seeds, to tell rounding from saturation."""
+    twins = _twins(config, data, static, axes.cut("seed", config.check_seeds), "float64")
+    kept = tuple(measure for measure in twins.measures if measure.name in ("separation", "first_nonfinite_step"))
+    return dataclasses.replace(twins, sweep="exact", measures=kept, records=(0, config.steps))
 
 
 def _quotient(config: ConfigDict, data: Dataset, static: Static, axes: Axes, network: str) -> Program:
@@ -94,7 +100,7 @@ def _quotient(config: ConfigDict, data: Dataset, static: Static, axes: Axes, net
     process = {"tied": _tied_process, "quotient": _merged_process}[network](config, model, data, static, blocks)
     records = record_steps(config.quotient_steps, config.quotient_steps + 1, "even")
     # rates multiply the whole update, but a quotient decays at the rate of the network it stands for
-    runs = axes.without("epsilon").fix("weight_decay", 0.0).cut("seed", config.quotient_seeds)
+    runs = axes.without("epsilon").fix("weight_decay", 0.0).cut("seed", config.check_seeds)
     return Program("quotient", process, (minibatch_loss(),), runs, data, records, {**static, "network": network}, "float64")
 
 
@@ -153,31 +159,36 @@ def _weights(model: CNN, data: Dataset, symmetry: Symmetry, pairs: Pairs) -> Ite
         yield twin_weights(symmetry, pairs, group, shape)
 
 
-def _check_axes(static: Static, axes: Axes) -> None:
+def _check_axes(config: ConfigDict, static: Static, axes: Axes) -> None:
     missing = sorted({*STATIC, "seed", "epsilon", "learning_rate"} - {*static, *axes.runs()})
     if missing:
         raise InputError(f"this study needs an axis for {', '.join(missing)}")
+    if any(name in axis.names and len(axis.names) > 1 for axis in axes.axes for name in VARIED):
+        raise InputError(f"zipped={config.zipped}: seed and epsilon are axes of their own in this study")
     if not all(isinstance(epsilon, int | float) and epsilon >= 0 for epsilon in axes.runs()["epsilon"].tolist()):
         raise InputError("axis epsilon: a distance is a number, 0 or more")
+    if config.check_seeds < 1 or config.quotient_steps < 1:
+        raise InputError(f"check_seeds={config.check_seeds} and quotient_steps={config.quotient_steps}: at least 1")
 
 
 def claims(results: Results) -> list[Claim]:
     """What the results bear out."""
-    twins = results["twins"]
+    twins = settled(results["twins"])
     found = []
     if 0 in twins.epsilon:
-        largest = float(twins.separation.sel(epsilon=0).max())
+        largest = _largest(results["twins"].separation.sel(epsilon=0), results["twins"].valid)
         found.append(Claim.near("tied", "Filters that start exactly equal are exactly equal at every record", 0, largest, 0))
     if "quotient" in results:
         found.append(_quotient_claim(results["quotient"]))
     if (twins.epsilon > 0).any():
-        found += [claim for name, setting in each_setting(twins) for claim in _growth_claims(name, setting)]
+        for name, setting in each_setting(twins):
+            found += twin_claims(name, setting, _exactly(results, setting))
     return found
 
 
 def _quotient_claim(losses: xr.Dataset) -> Claim:
     """Two tied filters against one with lr/2 on its fan-in and bias and 2 lr on the sum of their fan-outs."""
-    apart = float(abs(losses.loss.sel(network="tied") - losses.loss.sel(network="quotient")).max())
+    apart = _largest(losses.loss.sel(network="tied") - losses.loss.sel(network="quotient"), losses.valid.all("network"))
     statement = (
         f"A network with two tied filters in each layer has the loss curve of its quotient network over {int(losses.step[-1])} "
         "steps, in float64: largest difference"
@@ -185,86 +196,46 @@ def _quotient_claim(losses: xr.Dataset) -> Claim:
     return Claim.near("quotient", statement, 0, apart, 1e-10)
 
 
-def _growth_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
-    """Whether growth depends on epsilon, and whether twins grew apart, for one setting."""
-    final = final_growth(setting)
-    reference = nearest_epsilon(setting, REFERENCE)
-    if setting.activation.item() in KINKED and len(_below(setting, reference)) > 1:
-        statement = f"{name}: separation at the end goes with less than the square root of epsilon, below {reference:g}: power"
-        yield Claim.at_most(f"kinks: {name}", statement, 0.5, memory_of_start(setting, _below(setting, reference)))
-    if setting.activation.item() not in KINKED and final.sizes["epsilon"] > 1:
-        statement = f"{name}: growth is the same within {SAME_GROWTH:.0%} in nine seeds of ten, over decades of epsilon"
-        yield Claim.at_least(f"linear: {name}", statement, 1, decades(regime(final, reference, SAME_GROWTH)))
-    for group in final.group.values:
-        further, _, _ = _fates(final.sel(group=group, epsilon=reference))
-        statement = f"{name}: twins of {group} that start {reference:g} apart end further apart in most seeds: fraction"
-        yield Claim.at_least(f"apart: {name}, {group}", statement, 0.5, further)
+def _largest(values: xr.DataArray, valid: xr.DataArray) -> float:
+    """The largest magnitude in the runs that there are; nan if one of theirs is nan."""
+    return float(abs(values).where(valid, 0).max(skipna=False))
 
 
-def _fates(final: xr.DataArray) -> tuple[float, float, float]:
-    """The fractions of runs whose twins ended further apart, as close, and closer; of those that stayed finite."""
-    finite = final.notnull()
-    further, closer = (final > AS_CLOSE).sum() / finite.sum(), (final < 1 / AS_CLOSE).sum() / finite.sum()
-    return float(further), float(1 - further - closer), float(closer)
+def _exactly(results: Results, setting: xr.Dataset) -> xr.Dataset | None:
+    """The runs of a setting in float64, where there are any."""
+    if "exact" not in results or setting.activation.item() not in results["exact"].activation:
+        return None
+    exact = settled(results["exact"])
+    return exact.sel({dim: setting[dim].item() for dim in exact.valid.dims if dim not in VARIED})
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
     """The answer in words, each sentence from the results."""
-    twins = results["twins"]
+    twins = settled(results["twins"])
     stopped = int((twins.first_nonfinite_step.sel(end="last") >= 0).sum())
     lines = [f"{int(twins.valid.sum()):,} runs of {int(twins.step[-1]):,} steps, {stopped or 'none'} of which went non-finite."]
     if 0 in twins.epsilon:
-        exact = (twins.separation.sel(epsilon=0) == 0).all(["step", "group", "part"])
-        lines.append(f"Started exactly equal, twins stayed exactly equal in {int(exact.sum())} of {exact.size} runs.")
-    if (twins.epsilon > 0).any():
+        exact = (results["twins"].separation.sel(epsilon=0) == 0).all(["step", "group", "part"])
+        valid = results["twins"].valid.sel(epsilon=0)
+        lines.append(
+            f"Started exactly equal, twins stayed exactly equal in {int((exact & valid).sum())} of {int(valid.sum())} runs."
+        )
+    settings = list(each_setting(twins))
+    if (twins.epsilon > 0).any() and settings:
         reference = nearest_epsilon(twins, REFERENCE)
-        all_runs = final_growth(twins).sel(epsilon=reference)
-        lines.append(f"Started {reference:g} apart, {_fates_in_words(all_runs)}:")
-        lines += [line for name, setting in each_setting(twins) for line in _growth_lines(name, setting, reference)]
-    accuracy = twins.test_accuracy.sel(end="last")
-    lines.append(f"The networks classify {float(accuracy.mean()):.1%} of the test digits right (mean over all runs).")
+        together = final_growth(twins).sel(epsilon=reference)
+        lines.append(f"Started {reference:g} apart, {fates_in_words(together)}:")
+        lines += [line for name, setting in settings for line in twin_lines(name, setting, _exactly(results, setting))]
+        accuracy = float(twins.test_accuracy.sel(end="last").mean())
+        lines.append(f"The networks classify {accuracy:.1%} of the test digits right (mean over all finite runs).")
     lines.append(f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")
     return "\n".join(lines)
 
 
-def _growth_lines(name: str, setting: xr.Dataset, reference: float) -> Iterator[str]:
-    final = final_growth(setting)
-    yield f"- {name}:"
-    for group in final.group.values:
-        seeds = final.sel(group=group, epsilon=reference)
-        low, middle, high = seeds.quantile([0.05, 0.5, 0.95]).values
-        spread = f"({low:.3g} to {high:.3g} in nine seeds of ten)"
-        yield f"  {group}: {_fates_in_words(seeds)}; growth {middle:.3g} {spread}, to {middle * reference:.2g} apart."
-    if final.sizes["epsilon"] > 1:
-        yield f"  {_dependence(setting, final, reference)}"
-
-
-def _dependence(setting: xr.Dataset, final: xr.DataArray, reference: float) -> str:
-    """How growth depends on epsilon, for one setting."""
-    low, high = regime(final, reference, SAME_GROWTH)
-    if low < high:
-        below = "" if low == final.epsilon.min() else "; rounding shows below"
-        above = "" if high == final.epsilon.max() else "; saturation shows above"
-        return f"Growth is the same within {SAME_GROWTH:.0%} for epsilon from {low:.2g} to {high:.2g}{below}{above}."
-    if len(_below(setting, reference)) < 2:
-        return "Growth depends on epsilon."
-    power = memory_of_start(setting, _below(setting, reference))
-    return f"Growth depends on epsilon: below {reference:g} the separation at the end goes with its power {power:.2f}."
-
-
-def _below(setting: xr.Dataset, reference: float) -> list[float]:
-    """The epsilons above 0, up to the reference."""
-    return [epsilon for epsilon in setting.epsilon.values if 0 < epsilon <= reference]
-
-
-def _fates_in_words(final: xr.DataArray) -> str:
-    return "{:.0%} end further apart, {:.0%} as close, {:.0%} closer".format(*_fates(final))
-
-
 def pictures(results: Results) -> list[Picture]:
     """The figures, with what they show."""
-    twins = results["twins"]
-    if not (twins.epsilon > 0).any():
+    twins = settled(results["twins"])
+    if not (twins.epsilon > 0).any() or not list(each_setting(twins)):
         return []
     shown = nearest_epsilon(twins, REFERENCE)
     captions = {

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from symmetry_jax.sweeps.devices import use_all_cores as use_all_cores
     from symmetry_jax.sweeps.results import load_results as load_results
     from symmetry_jax.sweeps.sweep import sweep as sweep
     from symmetry_jax.symmetry.quotient import quotient as quotient
@@ -26,6 +27,7 @@ _MODULES = {
     "separation": "symmetry.separation",
     "sweep": "sweeps.sweep",
     "tie": "symmetry.units",
+    "use_all_cores": "sweeps.devices",
 }
 
 __all__ = list(_MODULES)

@@ -91,11 +91,16 @@ def load_study(name: str) -> Study:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    if not isinstance(getattr(module, "STUDY", None), Study):
+        raise InputError(f"experiments/{name}.py defines no STUDY")
     return module.STUDY
 
 
 def _studies() -> dict[str, Path]:
-    return {path.stem: path for path in (ROOT / "experiments").glob("*.py")}
+    found = {path.stem: path for path in (ROOT / "experiments").glob("*.py")}
+    if not found:
+        raise InputError("there are no experiments beside the package: run it from a clone of the repository")
+    return found
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:

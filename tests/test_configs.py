@@ -82,6 +82,9 @@ def test_any_optimizer_may_be_asked_for(optimizer):
         ({"steps": 0}, "steps=0"),
         ({"records": 1}, "records=1"),
         ({"zipped": "seed+epsilon"}, "different lengths"),
+        ({"zipped": "learning_rate+epsilon"}, "different lengths"),
+        ({"check_seeds": 0}, "check_seeds=0"),
+        ({"quotient_steps": 0}, "quotient_steps=0"),
     ],
 )
 def test_settings_that_cannot_be(changes, message):

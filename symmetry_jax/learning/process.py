@@ -45,6 +45,7 @@ class Step(Protocol):
     def __call__(self, state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
         """Takes one run one step further, and returns with it what the step computed on its way, for measures to read.
 
+        Whether the run has stopped is the engine's to say: `stopped` of the state that is returned is not read.
         `step` is an int32 scalar shared by all runs, so that a condition on it stays a branch when runs are vmapped.
         """
 

@@ -67,7 +67,7 @@ def descend(
         factors = jnp.ones_like(rate) if rates is None else rates(hparams, step)
         update = _scale(factors, rate, direction)
         variables = jax.tree.map(jnp.subtract, state.variables, update)
-        return State(variables, memory, state.stopped), Aux(value, outputs, batch, gradients)
+        return State(variables, memory), Aux(value, outputs, batch, gradients)
 
     return Process(init, step)
 

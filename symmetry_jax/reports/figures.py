@@ -13,12 +13,11 @@ from matplotlib.figure import Figure
 from symmetry_jax.reports.growth import each_setting, growth
 
 QUARTILES = (0.25, 0.5, 0.75)
-SETTINGS_SHOWN = 6
 
 
 def separation_over_steps(results: xr.Dataset) -> Figure:
     """Separation of the twins over steps: a line for each epsilon, with its quartiles over seeds."""
-    settings = list(each_setting(results))[:SETTINGS_SHOWN]
+    settings = list(each_setting(results))
     groups = results.group.values
     figure, panels = _grid(len(settings), len(groups), sharex=True, sharey=True)
     epsilons = results.epsilon.values[results.epsilon.values > 0]
@@ -60,7 +59,7 @@ def twin_filters(results: xr.Dataset, epsilon: float) -> Figure:
 
     The twins of a row share one colour scale in each group; the difference has its own, given by its largest entry.
     """
-    settings = list(each_setting(results))[:SETTINGS_SHOWN]
+    settings = list(each_setting(results))
     groups = [str(group) for group in results.group.values]
     shape = (len(settings), 5 * len(groups))
     figure, panels = plt.subplots(*shape, figsize=(1.05 * shape[1] + 0.4, 1.25 * shape[0] + 0.5), squeeze=False)
@@ -88,7 +87,7 @@ def _draw_twins(panels: Sequence[Axes], group: str, weights: xr.DataArray) -> No
 
 def loss_over_steps(results: xr.Dataset) -> Figure:
     """Minibatch loss over steps at the smallest and the largest epsilon, with its quartiles over seeds."""
-    settings = list(each_setting(results))[:SETTINGS_SHOWN]
+    settings = list(each_setting(results))
     figure, panels = _grid(1, len(settings), sharey=True)
     for panel, (name, setting) in zip(panels[0], settings, strict=True):
         for number, epsilon in enumerate((results.epsilon.values.min(), results.epsilon.values.max())):

@@ -8,8 +8,14 @@ import xarray as xr
 VARIED = ("seed", "epsilon")
 
 
+def settled(results: xr.Dataset) -> xr.Dataset:
+    """The results with every number of a run that went non-finite, or of a point without a run, left out."""
+    kept = results.valid & (results.first_nonfinite_step.sel(end="last", drop=True) < 0)
+    return results.assign({name: array.where(kept) for name, array in results.items() if array.dtype.kind == "f"})
+
+
 def each_setting(results: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """Each point of the sweep apart from seeds and epsilons: its name, and its results along (seed, epsilon).
+    """Each point of the sweep apart from seeds and epsilons that has a run: its name, and its results along (seed, epsilon).
 
     The name says only what varies in the sweep: `relu, learning_rate 0.1`; "all runs" if nothing does.
     """
@@ -17,20 +23,24 @@ def each_setting(results: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
     for index in np.ndindex(*(results.sizes[dim] for dim in dims)):
         setting = results.isel(dict(zip(dims, index, strict=True)))
         words = [_word(dim, setting[dim].item()) for dim in dims if results.sizes[dim] > 1]
-        yield ", ".join(words) or "all runs", setting
+        if setting.separation.notnull().any():
+            yield ", ".join(words) or "all runs", setting
 
 
-def growth(results: xr.Dataset, part: str = "orbit") -> xr.DataArray:
-    """Separation over the separation measured at step 0, for every epsilon above 0."""
-    apart = results.separation.sel(part=part, drop=True)
+def growth(results: xr.Dataset, variable: str = "separation", part: str = "orbit") -> xr.DataArray:
+    """Separation, or angle, over that measured at step 0, for every epsilon above 0.
+
+    Missing where float32 rounded the start to 0.
+    """
+    apart = results[variable].sel(part=part, drop=True)
     apart = apart.sel(epsilon=apart.epsilon > 0)
-    return apart / apart.isel(step=0)
+    start = apart.isel(step=0, drop=True)
+    return apart / start.where(start > 0)
 
 
-def final_growth(results: xr.Dataset, part: str = "orbit") -> xr.DataArray:
-    """Growth at the last record, of the runs that stayed finite."""
-    finite = results.first_nonfinite_step.sel(end="last", drop=True) < 0
-    return growth(results, part).isel(step=-1, drop=True).where(finite)
+def final_growth(results: xr.Dataset, variable: str = "separation", part: str = "orbit") -> xr.DataArray:
+    """Growth at the last record."""
+    return growth(results, variable, part).isel(step=-1, drop=True)
 
 
 def nearest_epsilon(results: xr.Dataset, epsilon: float) -> float:
@@ -63,14 +73,16 @@ def decades(bounds: tuple[float, float]) -> float:
 
 
 def memory_of_start(results: xr.Dataset, epsilons: Sequence[float]) -> float:
-    """Slope of log final separation against log initial separation, mean over seeds and groups.
+    """Slope of log final separation against log initial separation: the median over seeds and groups.
 
     1 if the final distance is proportional to the initial one; 0 if it does not depend on it.
     """
     apart = results.separation.sel(part="orbit", epsilon=list(epsilons))
-    first, last = np.log(apart.isel(step=0, drop=True)), np.log(apart.isel(step=-1, drop=True))
+    first, last = apart.isel(step=0, drop=True), apart.isel(step=-1, drop=True)
+    both = (first > 0) & (last > 0)
+    first, last = np.log(first.where(both)), np.log(last.where(both))
     centred = first - first.mean("epsilon")
-    return float(((centred * last).sum("epsilon") / (centred**2).sum("epsilon")).mean())
+    return float(((centred * last).sum("epsilon", min_count=2) / (centred**2).sum("epsilon", min_count=2)).median())
 
 
 def _word(dim: str, value: object) -> str:

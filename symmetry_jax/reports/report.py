@@ -11,6 +11,7 @@ import jinja2
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.results import load_sweeps
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Study
 from symmetry_jax.sweeps.workdir import read_config, read_manifest, write_json
@@ -38,7 +39,10 @@ def write_report(study: Study, workdir: Path) -> str:
     Returns:
         The question, the answer, the claims and the path of the page, as text.
     """
-    config, manifest, results = read_config(workdir), read_manifest(workdir), load_sweeps(workdir)
+    config, manifest = read_config(workdir), read_manifest(workdir)
+    if "finished" not in manifest:
+        raise InputError(f"--workdir={workdir} holds a study that is not finished")
+    results = load_sweeps(workdir)
     claims = study.claims(results)
     answer = study.answer(results, claims)
     summary = {"study": config["study"], "question": study.question, "claims": [claim.to_json() for claim in claims]}
@@ -95,7 +99,7 @@ def _page(
         images=images,
         sweeps=sweeps,
         config=json.dumps(config, indent=2),
-        manifest={"commit": None, "devices": {}, "versions": {}, "programs": [], "command": "", **manifest},
+        manifest=manifest,
     )
 
 

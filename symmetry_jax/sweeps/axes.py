@@ -74,8 +74,10 @@ class Axes:
         }
 
     def without(self, name: str) -> "Axes":
-        """The axes but for the dimension `name`."""
-        return Axes(tuple(axis for axis in self.axes if axis.names[0] != name))
+        """The axes but for the setting `name`; what it was zipped with stays."""
+        kept = [(axis, tuple(other for other in axis.names if other != name)) for axis in self.axes]
+        columns = ((names, zip(*(axis.column(other) for other in names), strict=True)) for axis, names in kept if names)
+        return Axes(tuple(Axis(names, tuple(dict.fromkeys(points))) for names, points in columns))
 
     def fix(self, name: str, value: Value) -> "Axes":
         """The axes with the setting `name` at one value, on an axis of its own."""
@@ -129,6 +131,8 @@ def parse_axes(sweep: Mapping[str, str], zipped: str = "") -> Axes:
         if name not in followers:
             names = leaders.get(name, (name,))
             axes.append(Axis(names, tuple(zip(*(values[member] for member in names), strict=True))))
+            if len(set(axes[-1].points)) < len(axes[-1]):
+                raise InputError(f"axis {'+'.join(names)} has the same value twice")
     return Axes(tuple(axes))
 
 
@@ -154,8 +158,6 @@ def parse_axis(name: str, text: str) -> tuple[Value, ...]:
     values = [value for term in str(text).split(",") for value in _parse_term(name, text, term.strip())]
     if len({type(value) is str for value in values}) > 1:
         raise InputError(f"axis {name}={text!r} mixes names and numbers")
-    if len(set(values)) < len(values):
-        raise InputError(f"axis {name}={text!r} has the same value twice")
     return tuple(values)
 
 

@@ -42,6 +42,11 @@ class Program:
     precision: Precision = "float32"
     after: int | None = None
 
+    def __post_init__(self) -> None:
+        names = [measure.name for measure in self.measures] + ["valid", *self.axes.runs(), *self.static]
+        if len(set(names)) < len(names):
+            raise ValueError(f"{self.sweep}: measures and axes need names of their own, and `valid` is taken: {names}")
+
     @property
     def steps(self) -> int:
         """Steps of each run."""

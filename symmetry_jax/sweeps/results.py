@@ -46,7 +46,7 @@ class Writer:
 
     def __init__(self, workdir: Path, index: int, program: Program, shapes: Shapes, chunk: int) -> None:
         path = workdir / FOLDER / f"{index:03d}"
-        labels = xr.Dataset(coords=_coordinates(program), attrs=_attributes(program) | {"records_done": 0})
+        labels = xr.Dataset(coords=_coordinates(program), attrs=_attributes(program) | {"records_done": 0, "ends_done": 0})
         for name in [name for name, values in labels.coords.items() if values.dtype.kind == "U"]:
             labels[name] = labels[name].astype(object)  # zarr stores these as text of any length
         labels.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
@@ -76,6 +76,7 @@ class Writer:
         """Writes the readings of the first (0) or last (1) states: name -> (runs, ...)."""
         for name, values in readings.items():
             self._array(name)[:, end] = values
+        self._group.attrs["ends_done"] = end + 1
 
     def _array(self, name: str) -> Any:
         return self._group[name]
@@ -98,7 +99,7 @@ def load_results(workdir: str | Path, sweep: str | None = None) -> xr.Dataset:
 
     Returns:
         Programs of the sweep joined along their static settings, padded where their shapes differ; `valid` is False where
-        there is no run. Records that were not reached yet are left out.
+        there is no run. Records and ends that were not reached yet are left out.
 
     Raises:
         InputError: if there are no results there, or no such sweep.
@@ -117,7 +118,7 @@ def load_sweeps(workdir: str | Path) -> dict[str, xr.Dataset]:
     sweeps: dict[str, list[xr.Dataset]] = {}
     for group in groups:
         flat = xr.open_zarr(group, consolidated=False, chunks=None).load()
-        reached = flat.isel({RECORD: slice(flat.attrs["records_done"])})
+        reached = flat.isel({RECORD: slice(flat.attrs["records_done"]), END: slice(flat.attrs["ends_done"])})
         sweeps.setdefault(flat.attrs["sweep"], []).append(_unfold(reached))
     return {name: _join(programs) for name, programs in sweeps.items()}
 
@@ -138,7 +139,7 @@ def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
 def _union(dim: Hashable, programs: Sequence[xr.Dataset]) -> list[Any]:
     """The values of all programs along one dimension: as they come, but numbers that had to be merged ascending."""
     values = list(dict.fromkeys(value for program in programs for value in program[dim].values.tolist()))
-    return values if isinstance(values[0], str) or len(values) == programs[0].sizes[dim] else sorted(values)
+    return values if not values or isinstance(values[0], str) or len(values) == programs[0].sizes[dim] else sorted(values)
 
 
 def _unfold(flat: xr.Dataset) -> xr.Dataset:

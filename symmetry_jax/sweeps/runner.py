@@ -37,18 +37,30 @@ def run_study(study: Study, config: ConfigDict, workdir: Path, command: str, say
     if config.segments < 1 or config.tile < 0:
         raise InputError(f"segments={config.segments} and tile={config.tile}: at least 1, and 0 (automatic) or more")
     tile = config.tile or default_tile()
-    engines = [Engine(program, tile) for program in study.build(config)]
+    engines = [Engine(program, tile) for program in _in_order(study.build(config))]
     if is_finished(workdir, config):
         say(f"{workdir} holds this study, finished.")
         return
     for line in _announce(engines):
         say(line)
-    workdir.mkdir(parents=True, exist_ok=True)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--workdir={workdir} cannot be made: {error.strerror}") from error
     write_json(workdir / CONFIG, as_json(config))
     manifest = describe_machine(config, command, tile)
     write_json(workdir / MANIFEST, manifest)
     manifest["programs"] = _compute(engines, workdir, config.segments)
     write_json(workdir / MANIFEST, manifest | {"finished": now(), "peak_memory_bytes": peak_memory()})
+
+
+def _in_order(programs: Sequence[Program]) -> Sequence[Program]:
+    """The programs; raises ValueError if one continues a later one, or one of another number of runs."""
+    for index, program in enumerate(programs):
+        after = program.after
+        if after is not None and (not 0 <= after < index or programs[after].axes.size != program.axes.size):
+            raise ValueError(f"program {index} cannot continue program {after}: it is later, or has other runs")
+    return programs
 
 
 def _announce(engines: Sequence[Engine]) -> list[str]:

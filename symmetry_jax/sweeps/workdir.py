@@ -33,7 +33,7 @@ def is_finished(workdir: Path, config: ConfigDict) -> bool:
     if json.loads((workdir / CONFIG).read_text()) != as_json(config):
         raise InputError(f"--workdir={workdir} holds a study with other settings: name a new directory")
     if "finished" not in read_manifest(workdir):
-        raise InputError(f"--workdir={workdir} holds this study unfinished, and it cannot be resumed: name a new directory")
+        raise InputError(f"--workdir={workdir} holds this study unfinished and cannot be resumed: remove it, or name another")
     return True
 
 

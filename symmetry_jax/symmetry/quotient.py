@@ -47,7 +47,7 @@ def quotient(
         shape = [-1 if dimension == axis.axis else 1 for dimension in range(array.ndim)]
         return _keep(array * jnp.asarray(factors.reshape(shape), array.dtype), axis, group.size, kept)
 
-    return rewrite(params, group, fold), rewrite(rates or jax.tree.map(jnp.ones_like, params), group, rate)
+    return rewrite(params, group, fold), rewrite(jax.tree.map(jnp.ones_like, params) if rates is None else rates, group, rate)
 
 
 def _keep(array: jax.Array, axis: UnitAxis, size: int, kept: np.ndarray) -> jax.Array:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_exact_claims_hold(workdir):
 def test_the_work_directory_explains_itself(workdir):
     manifest = json.loads((workdir / "manifest.json").read_text())
     assert manifest["precision"] == "float32" and manifest["tile"] >= 1 and manifest["versions"]["jax"]
-    assert [program["runs"] for program in manifest["programs"]] == [24, 4, 4] and "finished" in manifest
+    assert [program["runs"] for program in manifest["programs"]] == [24, 16, 4, 4] and "finished" in manifest
     assert json.loads((workdir / "config.json").read_text())["study"] == "near_identical_filters"
 
 
@@ -87,15 +88,56 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_claims_fail_when_the_results_say_otherwise(workdir):
+def tampered(sweeps, sweep, change):
+    """Whether each claim holds once the results of one sweep are changed in place."""
+    copy = {name: dataset.copy(deep=True) for name, dataset in sweeps.items()}
+    change(copy[sweep])
+    return {claim.name: claim.holds for claim in STUDY.claims(copy)}
+
+
+def test_claims_hold_and_fail_when_the_results_say_otherwise(workdir):
     sweeps = load_sweeps(workdir)
-    twins, losses = sweeps["twins"].copy(deep=True), sweeps["quotient"].copy(deep=True)
-    twins.separation.loc[{"epsilon": 0, "seed": 1}] = 1e-12
-    losses.loss.loc[{"network": "tied", "step": 7}] += 1e-9
-    twins.separation.loc[{"epsilon": 1e-3}] *= np.linspace(1, 2, twins.sizes["step"])[:, None, None]
-    holds = {claim.name: claim.holds for claim in STUDY.claims({"twins": twins, "quotient": losses})}
-    assert not holds["tied"] and not holds["quotient"]
-    assert not any(holds[name] for name in holds if name.startswith("linear"))
+    untouched = {claim.name: claim.holds for claim in STUDY.claims(sweeps)}
+    settings = [f"{name}: learning_rate {rate}" for name in ("linear", "rounding") for rate in (0.1, 0.3)]
+    assert set(untouched) == {"tied", "quotient", *settings}
+    assert all(untouched.values())
+
+    def separate(twins):
+        twins.separation.loc[{"epsilon": 0, "seed": 1}] = 1e-12
+
+    def bend(twins):
+        twins.separation.loc[{"epsilon": 1e-5}] *= np.linspace(1, 2, twins.sizes["step"])[:, None, None]
+        twins.separation.loc[{"epsilon": 1e-1}] *= np.linspace(1, 2, twins.sizes["step"])[:, None, None]
+
+    def shift(losses):
+        losses.loss.loc[{"network": "tied", "step": 7}] += 1e-9
+
+    def lose(losses):
+        losses.loss.loc[{"network": "tied", "step": 7}] = np.nan
+
+    assert not tampered(sweeps, "twins", separate)["tied"]
+    assert not tampered(sweeps, "twins", bend)["linear: learning_rate 0.1"]
+    assert not tampered(sweeps, "exact", bend)["rounding: learning_rate 0.3"]
+    assert not tampered(sweeps, "quotient", shift)["quotient"]
+    assert not tampered(sweeps, "quotient", lose)["quotient"]
+
+
+def test_a_study_in_which_every_run_diverged_says_so(workdir):
+    sweeps = load_sweeps(workdir)
+    twins = sweeps["twins"].copy(deep=True)
+    twins["first_nonfinite_step"] = twins.first_nonfinite_step * 0 + 5
+    lost = {**sweeps, "twins": twins}
+    assert "24 of which went non-finite" in STUDY.answer(lost, STUDY.claims(lost))
+    assert "nan" not in STUDY.answer(lost, STUDY.claims(lost)) and not STUDY.pictures(lost)
+
+
+def test_a_report_waits_for_the_end(workdir, tmp_path):
+    shutil.copytree(workdir, tmp_path / "copy")
+    manifest = json.loads((tmp_path / "copy" / "manifest.json").read_text())
+    del manifest["finished"]
+    (tmp_path / "copy" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="not finished"):
+        write_report(STUDY, tmp_path / "copy")
 
 
 def test_the_answer_follows_the_results(workdir):

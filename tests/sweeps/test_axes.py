@@ -44,7 +44,7 @@ def test_malformed_texts_are_told_with_what_is_allowed(text):
 )
 def test_values_that_do_not_go_together(text, why):
     with pytest.raises(InputError, match=why):
-        parse_axis("x", text)
+        parse_axes({"x": text})
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1, unique=True))
@@ -106,3 +106,10 @@ def test_axes_without_cut_and_fixed():
     assert axes.without("rate").dims == ("seed",)
     assert axes.cut("seed", 2).shape == (2, 2)
     assert set(axes.fix("rate", 0.5).runs()["rate"]) == {0.5}
+
+
+def test_a_zipped_setting_may_repeat_values_and_be_dropped_alone():
+    axes = parse_axes({"rate": "0.1,0.2,0.3", "decay": "1,1,2"}, "rate+decay")
+    assert axes.without("decay") == parse_axes({"rate": "0.1,0.2,0.3"})
+    assert axes.without("rate") == parse_axes({"decay": "1,2"})
+    assert axes.fix("decay", 0).runs()["decay"].tolist() == [0, 0, 0]

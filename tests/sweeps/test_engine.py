@@ -48,7 +48,7 @@ def walk_init(data, hparams, previous=None):
 def walk_step(state, data, hparams, step):
     del data
     position = state.variables * hparams["factor"] + hparams["push"] * step.astype(hparams["push"].dtype)
-    return State(position, stopped=state.stopped), position
+    return State(position), position
 
 
 def position(when="records"):
@@ -149,7 +149,7 @@ def test_a_run_that_diverges_is_frozen_and_marked_and_disturbs_no_other():
     def step(state, data, hparams, step):
         del data
         grown = state.variables * jnp.where(step == 3, hparams["blow"], 2)
-        return State(grown, stopped=state.stopped), grown
+        return State(grown), grown
 
     process = Process(walk_init, step)
     stopped = Measure("stopped", lambda state, *_: state.stopped, when="ends")

@@ -16,7 +16,7 @@ from symmetry_jax.sweeps.segments import plan_segments
 
 def step_on(state, data, hparams, step):
     del data, step
-    return State(state.variables + hparams["push"] + 0 * hparams["note"], stopped=state.stopped), state.variables
+    return State(state.variables + hparams["push"] + 0 * hparams["note"]), state.variables
 
 
 PROCESS = Process(lambda data, hparams, previous=None: State(hparams["start"] + 0 * hparams["note"]), step_on)

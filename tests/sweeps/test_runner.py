@@ -22,7 +22,7 @@ def init(data, hparams, previous=None):
 
 def step(state, data, hparams, step):
     del data, step
-    return State(state.variables + hparams["push"], stopped=state.stopped), state.variables
+    return State(state.variables + hparams["push"]), state.variables
 
 
 WALK = Process(init, step)
