@@ -3,7 +3,10 @@
     python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=DIR
 
 A small CNN on scikit-learn's handwritten digits. In each convolutional layer filters 0 and 1 are twins that start epsilon
-apart. Presets: `smoke` (seconds), none (about three minutes on two cores), `full` (one accelerator).
+apart. Presets: `smoke` (half a minute), none (about four minutes on two cores), `full` (one accelerator).
+
+Found: tied twins stay tied in every bit. With tanh distance grows by a factor (1.2 to 6.7 in the median seed) that does not
+depend on epsilon until float32 rounds; with relu twins forget how close they were, most of them at the first step.
 """
 
 from ml_collections import ConfigDict
@@ -59,7 +62,7 @@ def get_config(preset: str = "") -> ConfigDict:
 def _smoke(config: ConfigDict) -> ConfigDict:
     config.sweep.activation = "tanh"
     config.sweep.seed = "0:3"
-    config.sweep.epsilon = "0,log:1e-5:1e-1:3"
+    config.sweep.epsilon = "0,log:1e-6:1e-2:3"
     config.steps = 60
     config.records = 11
     config.quotient_steps = 30

@@ -32,10 +32,10 @@ def claims(workdir):
 
 def test_results_are_labelled_by_the_axes(workdir):
     results = load_results(workdir)
-    assert results.separation.sizes["seed"] == 3 and list(results.epsilon) == [0, 1e-5, 1e-3, 1e-1]
+    assert results.separation.sizes["seed"] == 3 and list(results.epsilon) == [0, 1e-6, 1e-4, 1e-2]
     assert list(results.group) == ["conv_0", "conv_1"] and list(results.part) == ["fan-in", "fan-out", "orbit"]
     first = results.separation.sel(part="orbit").isel(step=0)
-    for epsilon in (1e-3, 1e-1):
+    for epsilon in (1e-4, 1e-2):
         np.testing.assert_allclose(first.sel(epsilon=epsilon), epsilon, rtol=1e-3)
     assert (results.separation.sel(epsilon=0) == 0).all()
     assert results.loss.isel(step=-1).mean() < results.loss.isel(step=0).mean()
@@ -106,8 +106,8 @@ def test_claims_hold_and_fail_when_the_results_say_otherwise(workdir):
         twins.separation.loc[{"epsilon": 0, "seed": 1}] = 1e-12
 
     def bend(twins):
-        twins.separation.loc[{"epsilon": 1e-5}] *= np.linspace(1, 2, twins.sizes["step"])[:, None, None]
-        twins.separation.loc[{"epsilon": 1e-1}] *= np.linspace(1, 2, twins.sizes["step"])[:, None, None]
+        twins.separation.loc[{"epsilon": 1e-6}] *= np.linspace(1, 2, twins.sizes["step"])[:, None, None]
+        twins.separation.loc[{"epsilon": 1e-2}] *= np.linspace(1, 2, twins.sizes["step"])[:, None, None]
 
     def shift(losses):
         losses.loss.loc[{"network": "tied", "step": 7}] += 1e-9
