@@ -28,13 +28,15 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the study: its resu
 
 
 def main() -> None:
-    """Runs a command and exits: 0 done, 1 an error, told in one line."""
+    """Runs a command and exits: 0 done, 1 an error or an interruption, told in one line."""
     use_all_cores()
     logging.set_verbosity(logging.WARNING)  # jax tells absl of every backend that is not there
     try:
         app.run(_main, flags_parser=_parse)
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: a study cannot be resumed yet; remove its work directory, or name another")
 
 
 def _main(arguments: Sequence[str]) -> None:
