@@ -91,9 +91,8 @@ def _dependence(setting: xr.Dataset, exact: xr.Dataset | None, reference: float)
             return words + "."
         exact_low, exact_high = regime(final_growth(exact), reference, SAME_GROWTH)
         rounding = f"; below, float32 rounds: in float64 it is the same from {exact_low:.2g}" if exact_low < low else ""
-        saturation = (
-            f"; above, twins saturate: in float64 too it ends at {exact_high:.2g}" if high < final.epsilon.max() else ""
-        )
+        ends = high < final.epsilon.max() and exact_high < final.epsilon.max()
+        saturation = f"; above, twins saturate: in float64 too it ends at {exact_high:.2g}" if ends else ""
         return words + rounding + saturation + "."
     below = _below(setting, reference)
     if len(below) < 2:

@@ -130,6 +130,8 @@ def test_what_is_said_of_the_dependence_on_epsilon():
     _, exact = next(each_setting(settled(made_up(lambda epsilon, seed: proportional(epsilon, seed) * (1 + (epsilon > 2e-3))))))
     words = last_line(bent, exact)
     assert "from 1e-05 to 0.001" in words and "in float64 it is the same from 1e-07" in words and "ends at 0.001" in words
+    _, endless = next(each_setting(settled(made_up(proportional))))
+    assert "float32 rounds" in last_line(bent, endless) and "saturate" not in last_line(bent, endless)
     assert "power 0.00 (median over seeds), and 100% of twins" in last_line(lambda epsilon, seed: 0.1 + 0 * epsilon)
     assert "Growth" not in last_line(proportional, epsilons=[0.0, 1e-4])
 
