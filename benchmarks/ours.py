@@ -15,7 +15,7 @@ from symmetry_jax.measures.training import minibatch_loss
 from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.engine import Engine, default_tile
 from symmetry_jax.sweeps.program import Program, record_steps
-from symmetry_jax.sweeps.segments import plan_segments
+from symmetry_jax.sweeps.segments import whole
 
 RECORDS = 11
 
@@ -24,7 +24,7 @@ def ours(assignment: Assignment) -> Contestant:
     """All runs as one program in one segment; minibatches are drawn, and losses recorded, within what is timed."""
     program = _program(assignment)
     engine = Engine(program, min(default_tile(), math.ceil(assignment.runs / jax.local_device_count())))
-    (segment,) = plan_segments(program.records, 1)
+    segment = whole(program.records)
 
     def train(states: State) -> State:
         return jax.block_until_ready(engine.advance(states, segment)[0])

@@ -25,8 +25,9 @@ from benchmarks.ours import ours
 from benchmarks.peers_jax import naive_jax
 from benchmarks.works import WORKS, Assignment, Work, assign
 from symmetry_jax.sweeps.devices import core_count, use_all_cores
+from symmetry_jax.sweeps.machine import now
 from symmetry_jax.sweeps.precision import numerics
-from symmetry_jax.sweeps.workdir import now, write_json
+from symmetry_jax.sweeps.sealed import write_json
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 STEADY = 1.5  # turns that differ by more than this factor were not had on an idle machine

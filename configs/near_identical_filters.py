@@ -55,7 +55,9 @@ def get_config(preset: str = "") -> ConfigDict:
     config.check_seeds = 4  # the first few seeds, for what is checked in float64
 
     config.tile = 0  # runs computed side by side in a device; 0 for a size that suits the device
-    config.segments = 25  # calls into the compiled program, between which results are written
+    config.wave = 0  # runs resident at once, so that a sweep passes that is larger than memory; 0 for as many as fit well
+    config.save_seconds = 60.0  # at least, between two checkpoints; a study loses no more than this when it is killed
+    config.save_steps = 0  # save at every multiple of so many steps as well; 0 to go by the clock alone
     return choose("preset", preset, _PRESETS)(config)
 
 
@@ -67,7 +69,7 @@ def _smoke(config: ConfigDict) -> ConfigDict:
     config.records = 11
     config.quotient_steps = 30
     config.check_seeds = 2
-    config.segments = 4
+    config.save_steps = 20
     return config
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from symmetry_jax.sweeps.devices import use_all_cores as use_all_cores
-    from symmetry_jax.sweeps.results import load_results as load_results
+    from symmetry_jax.sweeps.loading import load_results as load_results
+    from symmetry_jax.sweeps.loading import load_run as load_run
     from symmetry_jax.sweeps.sweep import sweep as sweep
     from symmetry_jax.symmetry.quotient import quotient as quotient
     from symmetry_jax.symmetry.separation import separation as separation
@@ -20,7 +21,8 @@ _MODULES = {
     "Symmetry": "symmetry.units",
     "UnitAxis": "symmetry.units",
     "UnitGroup": "symmetry.units",
-    "load_results": "sweeps.results",
+    "load_results": "sweeps.loading",
+    "load_run": "sweeps.loading",
     "permute": "symmetry.units",
     "perturb": "symmetry.units",
     "quotient": "symmetry.quotient",

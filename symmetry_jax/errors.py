@@ -1,4 +1,4 @@
-"""What is said to a user whose input cannot be used: one line, no traceback."""
+"""What is said to a user whose input cannot be used, or whose study has to stop: one line, no traceback."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -8,6 +8,14 @@ Entry = TypeVar("Entry")
 
 class InputError(ValueError):
     """A user's mistake, told in one line: what, where, and what is allowed."""
+
+
+class InterruptionError(Exception):
+    """A study that was asked to stop and is safe: the same command goes on."""
+
+
+class DamagedError(Exception):
+    """What is stored is not what was written."""
 
 
 def choose(what: str, name: str, allowed: dict[str, Entry]) -> Entry:

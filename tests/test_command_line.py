@@ -25,8 +25,8 @@ def test_list_shows_studies_with_their_questions():
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ((), ["name one command", "list, run, report"]),
-        (("rum",), ["unknown command 'rum'", "list, run, report"]),
+        ((), ["name one command", "list, run, status, report"]),
+        (("rum",), ["unknown command 'rum'", "list, run, status, report"]),
         (("run", f"--config={STUDY}"), ["--workdir"]),
         (("run", "--workdir=DIR"), ["--config"]),
         (("run", "--config=configs/none.py", "--workdir=DIR"), ["configs/none.py"]),
@@ -35,7 +35,7 @@ def test_list_shows_studies_with_their_questions():
         (("run", f"--config={STUDY}", "--workdir=DIR", "--config.sweep.sead=3"), ["sead"]),
         (("run", f"--config={STUDY}", "--workdir=DIR", "--config.steps=many"), ["steps", "many"]),
         (("run", f"--config={STUDY}", "--workdir=DIR", "--config.sweep.seed=0-8"), ["axis seed", "0-8"]),
-        (("run", f"--config={STUDY}", "--workdir=DIR", "--config.segments=0"), ["segments=0"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--config.save_seconds=0"), ["save_seconds"]),
         (("run", f"--config={STUDY}", "--workdir=DIR", "--wrong=1"), ["wrong"]),
         (("report", "--workdir=DIR"), ["holds no study"]),
     ],

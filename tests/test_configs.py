@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from symmetry_jax.__main__ import load_study
+from symmetry_jax.command_line import load_study
 from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.engine import Engine
 

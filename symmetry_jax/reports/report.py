@@ -12,9 +12,10 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 from symmetry_jax.errors import InputError
-from symmetry_jax.sweeps.results import load_sweeps
+from symmetry_jax.sweeps.loading import load_sweeps
+from symmetry_jax.sweeps.sealed import write_json
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Study
-from symmetry_jax.sweeps.workdir import read_config, read_manifest, write_json
+from symmetry_jax.sweeps.workdir import read_config, read_manifest
 
 FOLDER = "report"
 PAGE = "index.html"

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Readings, State, read_all
 from symmetry_jax.learning.process import advance as advance_run
+from symmetry_jax.sweeps.hosts import fetch
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.segments import Segment
@@ -35,14 +36,15 @@ def default_tile() -> int:
 
 
 class Engine:
-    """Computes the runs of one program, segment by segment.
+    """Computes the runs of one program, wave by wave and segment by segment.
 
     Args:
         program: what is computed.
         tile: runs computed side by side inside a device.
-        devices: where; all local devices by default.
+        devices: where; all devices of all processes by default.
 
     Attributes:
+        wave: runs resident at once: all of them, unless `limit` is called.
         shapes: shape and dtype of every measure, for one run and one record or end.
 
     Raises:
@@ -52,31 +54,45 @@ class Engine:
     def __init__(self, program: Program, tile: int, devices: Sequence[jax.Device] | None = None) -> None:
         self.program = program
         self.tile = tile
-        self.mesh = Mesh(np.array(devices if devices is not None else jax.local_devices()), (RUNS,))
+        self.wave = program.axes.size
+        self.mesh = Mesh(np.array(devices if devices is not None else jax.devices()), (RUNS,))
         self.shapes = trace(program)
         self._static: dict[str, Any] = {"process": program.process, "tile": tile, "mesh": self.mesh}
-        with numerics(program.precision):
-            self._hparams = jax.device_put(self._padded(program.hparams()), self._sharding(RUNS))
-            self._data = jax.device_put(cast(program.data, program.precision), self._sharding())
+        self._hparams = program.hparams()
+        self._resident: tuple[int, Hparams] | None = None  # the wave whose hparams are on the devices
+
+    def limit(self, wave: int) -> None:
+        """Lets at most so many runs be resident at once; to be called before anything is computed."""
+        self.wave = min(wave, self.program.axes.size)
+
+    @property
+    def waves(self) -> int:
+        """Waves in which all runs pass."""
+        return math.ceil(self.program.axes.size / self.wave)
+
+    def runs(self, wave: int) -> slice:
+        """The runs of a wave."""
+        return slice(wave * self.wave, min((wave + 1) * self.wave, self.program.axes.size))
 
     @property
     def padded_runs(self) -> int:
-        """Runs computed: those of the program and copies of the last one, up to whole tiles on every device."""
+        """Runs computed at once: a wave, or what is left for the last one, and copies of its last run up to whole tiles."""
         unit = self.tile * self.mesh.size
-        return math.ceil(self.program.axes.size / unit) * unit
+        return math.ceil(self.wave / unit) * unit
 
-    def start(self, previous: State | None = None) -> State:
+    def start(self, previous: State | None = None, wave: int = 0) -> State:
         """The states at step 0, with a leading axis of padded runs; `previous`: final states of an earlier program."""
         with numerics(self.program.precision):
             start = _jitted_start(self.mesh.devices.flat[0].platform)
-            return start((self._hparams, previous), self._data, **self._static)
+            return start((self._hparams_of(wave), previous), self._data, **self._static)
 
-    def advance(self, states: State, segment: Segment) -> tuple[State, dict[str, np.ndarray]]:
-        """Takes all runs through a segment.
+    def advance(self, states: State, segment: Segment, wave: int = 0) -> tuple[State, dict[str, np.ndarray]]:
+        """Takes the runs of a wave through a segment.
 
         Args:
             states: consumed.
             segment: the steps, every segment of a program with as many spans.
+            wave: which.
 
         Returns:
             The states, and for each measure of records (runs, records in the segment, ...).
@@ -84,33 +100,62 @@ class Engine:
         measures = self._measures("records")
         spans = tuple(np.array(segment.spans, np.int32).T)
         with numerics(self.program.precision):
-            states, readings = _segment(states, self._hparams, spans, self._data, measures=measures, **self._static)
-            return states, {name: values[:, list(segment.rows)] for name, values in self._fetch(readings).items()}
+            hparams = self._hparams_of(wave)
+            states, readings = _segment(states, hparams, spans, self._data, measures=measures, **self._static)
+            fetched = self._fetch(readings, wave)
+        return states, {name: values[:, list(segment.rows)] for name, values in fetched.items()}
 
-    def read_ends(self, states: State, step: int) -> dict[str, np.ndarray]:
-        """For each measure of ends, its value in the given states: (runs, ...)."""
+    def read_ends(self, states: State, step: int, wave: int = 0) -> dict[str, np.ndarray]:
+        """For each measure of ends, its value in the given states of a wave: (runs, ...)."""
         measures = self._measures("ends")
         with numerics(self.program.precision):
-            readings = _read_ends((states, self._hparams), np.int32(step), self._data, measures=measures, **self._static)
-            return self._fetch(readings)
+            runs = states, self._hparams_of(wave)
+            readings = _read_ends(runs, np.int32(step), self._data, measures=measures, **self._static)
+            return self._fetch(readings, wave)
+
+    def count_stopped(self, states: State, wave: int = 0) -> int:
+        """Runs of a wave that were frozen when they diverged."""
+        return int((self._fetch({"stopped": states.stopped}, wave)["stopped"] >= 0).sum())
+
+    def abstract_states(self) -> State:
+        """Shape, dtype and placement of the states of a wave."""
+        shape = (self.padded_runs,)
+        with numerics(self.program.precision):
+            hparams = {name: jax.ShapeDtypeStruct(shape, values.dtype) for name, values in self._hparams.items()}
+            states = jax.eval_shape(functools.partial(_start, **self._static), (hparams, None), self._data)
+            placed = self._sharding(RUNS)
+            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placed), states)
 
     def state_bytes(self) -> int:
         """Bytes of state of one run."""
-        with numerics(self.program.precision):
-            states = jax.eval_shape(functools.partial(_start, **self._static), (self._hparams, None), self._data)
-        return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) // self.padded_runs
+        leaves = jax.tree.leaves(self.abstract_states())
+        return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) // self.padded_runs
+
+    @functools.cached_property
+    def _data(self) -> PyTree:
+        return self._place(cast(self.program.data, self.program.precision))
+
+    def _hparams_of(self, wave: int) -> Hparams:
+        if self._resident is None or self._resident[0] != wave:
+            runs = {name: values[self.runs(wave)] for name, values in self._hparams.items()}
+            padded = {name: np.pad(values, (0, self.padded_runs - len(values)), mode="edge") for name, values in runs.items()}
+            self._resident = wave, self._place(padded, RUNS)
+        return self._resident[1]
+
+    def _place(self, tree: PyTree, *axes: str) -> PyTree:
+        """Arrays of the host on the devices of all processes, each of which holds all of them."""
+        placed = self._sharding(*axes)
+        return jax.tree.map(lambda array: jax.make_array_from_callback(array.shape, placed, array.__getitem__), tree)
 
     def _measures(self, when: str) -> tuple[Measure, ...]:
         return tuple(measure for measure in self.program.measures if measure.when == when)
 
-    def _padded(self, hparams: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {name: np.pad(values, (0, self.padded_runs - len(values)), mode="edge") for name, values in hparams.items()}
-
     def _sharding(self, *axes: str) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
-    def _fetch(self, readings: Readings) -> dict[str, np.ndarray]:
-        return {name: values[: self.program.axes.size] for name, values in jax.device_get(readings).items()}
+    def _fetch(self, readings: Readings, wave: int) -> dict[str, np.ndarray]:
+        runs = self.runs(wave)
+        return {name: values[: runs.stop - runs.start] for name, values in fetch(readings).items()}
 
 
 def _lift(function: Callable[..., PyTree], tile: int, mesh: Mesh) -> Callable[..., PyTree]:
@@ -176,7 +221,7 @@ def _read_ends(
 def _to_next_record(
     process: Process, measures: tuple[Measure, ...], data: PyTree, hparams: Hparams, state: State, span: Spans
 ) -> tuple[State, Readings]:
-    """Reads the state at a record step and takes one run on to the next.
+    """Reads the state at a record step and takes one run on to the next; a span that ends before it begins does nothing.
 
     Measures are read inside the loop, under a condition that all runs share, so that the program holds the step once: the
     arithmetic of a run does not depend on where its records lie. A record with nothing after it still computes one step, for
@@ -194,5 +239,6 @@ def _to_next_record(
 
     shapes = jax.eval_shape(lambda: step_and_read(state, begin)[1]())
     blank = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-    after, readings = lax.fori_loop(begin, jnp.maximum(end, begin + 1), body, (state, blank))
+    stop = jnp.where(end < begin, begin, jnp.maximum(end, begin + 1))
+    after, readings = lax.fori_loop(begin, stop, body, (state, blank))
     return jax.tree.map(lambda later, now: jnp.where(end > begin, later, now), after, state), readings

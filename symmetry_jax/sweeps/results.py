@@ -1,13 +1,16 @@
-"""Results as labelled arrays: zarr on disk, xarray in the hand.
+"""Results on disk: a zarr group for each program, in which runs lie along one axis, `run`, and a wave is one region.
 
-On disk every program is a group in which runs lie along one axis, `run`, in the order of the product of the axes: a segment of
-any set of runs is then one region. In the hand the runs are unfolded into the sweep's axes, and the programs of a sweep, which
-differ in static settings, are joined along those.
+Arrays are allocated ahead and written segment by segment. The group keeps a digest of every region that was written, and of its
+labels, so that what was lost or changed afterwards is noticed: zarr by itself reads a chunk that is not there as a blank.
 """
 
+import errno
+import hashlib
 import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
+import shutil
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,15 @@ import xarray as xr
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from symmetry_jax.errors import InputError, listing
-from symmetry_jax.sweeps.axes import Axes, Axis
+from symmetry_jax.errors import DamagedError
 from symmetry_jax.sweeps.program import Program
+from symmetry_jax.sweeps.segments import SPANS
 from symmetry_jax.sweeps.tracing import Shapes
 
 RECORD, END = "step", "end"
 ENDS = ("first", "last")
 FOLDER = "results.zarr"
+WRITTEN, LABELS = "written", "labels_sha256"
 
 
 def result_bytes(program: Program, shapes: Shapes) -> int:
@@ -31,153 +35,212 @@ def result_bytes(program: Program, shapes: Shapes) -> int:
     return sum(math.prod(_shape(program, name, shapes)) * shape.dtype.itemsize for name, shape in shapes.items())
 
 
-class Writer:
-    """Writes the results of one program, segment by segment, into a zarr group allocated ahead.
-
-    Every chunk has a checksum of its own and is replaced in one stroke.
-
-    Args:
-        workdir: the work directory.
-        index: the program's place in the study.
-        program: the program.
-        shapes: shape and dtype of every measure, for one run and one record.
-        chunk: records in a chunk.
-    """
-
-    def __init__(self, workdir: Path, index: int, program: Program, shapes: Shapes, chunk: int) -> None:
-        path = workdir / FOLDER / f"{index:03d}"
-        labels = xr.Dataset(coords=_coordinates(program), attrs=_attributes(program) | {"records_done": 0, "ends_done": 0})
-        for name in [name for name, values in labels.coords.items() if values.dtype.kind == "U"]:
-            labels[name] = labels[name].astype(object)  # zarr stores these as text of any length
-        labels.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
-        self._group = zarr.open_group(path, mode="r+")
-        for measure in program.measures:
-            shape = _shape(program, measure.name, shapes)
-            self._group.create_array(
-                measure.name,
-                shape=shape,
-                dtype=shapes[measure.name].dtype,
-                chunks=(shape[0], min(chunk, shape[1]), *shape[2:]),
-                compressors=[ZstdCodec(level=3), Crc32cCodec()],
-                dimension_names=_dims(program, measure.name),
-                attributes={"units": measure.unit},
-            )
-
-    def write_records(self, readings: Mapping[str, np.ndarray]) -> None:
-        """Writes the records that follow those written so far: name -> (runs, records, ...)."""
-        first = self._group.attrs["records_done"]
-        done = first
-        for name, values in readings.items():
-            done = first + values.shape[1]
-            self._array(name)[:, first:done] = values
-        self._group.attrs["records_done"] = done
-
-    def write_ends(self, end: int, readings: Mapping[str, np.ndarray]) -> None:
-        """Writes the readings of the first (0) or last (1) states: name -> (runs, ...)."""
-        for name, values in readings.items():
-            self._array(name)[:, end] = values
-        self._group.attrs["ends_done"] = end + 1
-
-    def _array(self, name: str) -> Any:
-        return self._group[name]
+def group_path(workdir: Path, index: int) -> Path:
+    """Where the results of a program lie."""
+    return workdir / FOLDER / f"{index:03d}"
 
 
-def label(program: Program, variables: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """The results of one program in memory, name -> (runs, records or ends, ...), as labelled arrays."""
-    units = {measure.name: {"units": measure.unit} for measure in program.measures}
-    arrays = {name: (_dims(program, name), values, units[name]) for name, values in variables.items()}
-    flat = xr.Dataset(arrays, _coordinates(program), _attributes(program))
-    return _unfold(flat)
+class Group:
+    """The results of one program on disk, as they were written.
 
-
-def load_results(workdir: str | Path, sweep: str | None = None) -> xr.Dataset:
-    """The results of a study, finished or not: a Dataset whose dimensions are the axes of the sweep, `step` and `end`.
-
-    Args:
-        workdir: a work directory.
-        sweep: which of the study's sweeps; the first, which is its main one, by default.
-
-    Returns:
-        Programs of the sweep joined along their static settings, padded where their shapes differ; `valid` is False where
-        there is no run. Records and ends that were not reached yet are left out.
+    Attributes:
+        flat: the labelled arrays, (run, step or end, ...), read when they are used.
+        wave: runs of a wave.
 
     Raises:
-        InputError: if there are no results there, or no such sweep.
+        DamagedError: if the group or its labels cannot be read, or are not what was written.
     """
-    every = load_sweeps(workdir)
-    if sweep is not None and sweep not in every:
-        raise InputError(f"{workdir} has no sweep {sweep!r}: choose from {listing(every)}")
-    return every[sweep] if sweep is not None else next(iter(every.values()))
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # zarr warns of what it does not recognize, which the digest will tell
+                self.flat = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+            whole = self.flat.attrs[LABELS] == _digest_labels(self.flat)
+            self.wave = int(self.flat.attrs["wave"])
+            self._written = [tuple(row) for row in self.flat.attrs[WRITTEN]]
+        except Exception as error:  # whatever zarr, xarray or json stumble over
+            raise DamagedError(_reason(error)) from error
+        if not whole:
+            raise DamagedError("its labels are not what was written")
+
+    def reached(self, wave: int, dim: str) -> int:
+        """Records (dim `step`) or ends (dim `end`) of a wave that were written, from the first on."""
+        reached = 0
+        for _, _, first, last, _ in sorted(row for row in self._written if row[:2] == (wave, dim)):
+            reached = last if first == reached else reached
+        return reached
+
+    def whole(self, wave: int, dim: str) -> int:
+        """How many of them are still what was written."""
+        reached = 0
+        for _, _, first, last, digest in sorted(row for row in self._written if row[:2] == (wave, dim)):
+            if first != reached or not self._intact(wave, dim, first, last, digest):
+                return reached
+            reached = last
+        return reached
+
+    def _intact(self, wave: int, dim: str, first: int, last: int, digest: str) -> bool:
+        region = self.flat.isel({"run": slice(wave * self.wave, (wave + 1) * self.wave), dim: slice(first, last)})
+        try:
+            values = {str(name): array.values for name, array in region.data_vars.items() if dim in array.dims}
+        except Exception:  # a checksum, a codec, a file that cannot be read
+            return False
+        return digest == _digest(values)
 
 
-def load_sweeps(workdir: str | Path) -> dict[str, xr.Dataset]:
-    """The results of every sweep of a study by name, in the order of its programs: see `load_results`."""
-    groups = sorted((Path(workdir) / FOLDER).glob("[0-9]*"))
-    if not groups:
-        raise InputError(f"no results in {workdir}")
-    sweeps: dict[str, list[xr.Dataset]] = {}
-    for group in groups:
-        flat = xr.open_zarr(group, consolidated=False, chunks=None).load()
-        reached = flat.isel({RECORD: slice(flat.attrs["records_done"]), END: slice(flat.attrs["ends_done"])})
-        sweeps.setdefault(flat.attrs["sweep"], []).append(_unfold(reached))
-    return {name: _join(programs) for name, programs in sweeps.items()}
+class Writer:
+    """Writes the results of one program, region by region. Every chunk has a checksum of its own and is replaced in one stroke.
+
+    Args:
+        path: of the group. If it holds what this program wrote, that is kept; anything else is replaced.
+        program: the program.
+        shapes: shape and dtype of every measure, for one run and one record.
+        wave: runs of a wave.
+
+    Attributes:
+        replaced: why what was there was replaced; none if nothing was.
+    """
+
+    def __init__(self, path: Path, program: Program, shapes: Shapes, wave: int) -> None:
+        self._path, self._program, self._wave = path, program, wave
+        labels = _labels(program, shapes, wave)
+        self.replaced = _unfit(path, labels) if path.exists() else None
+        if self.replaced or not path.exists():
+            shutil.rmtree(path, ignore_errors=True)
+            _create(path, program, shapes, wave, labels)
+        self._group: Any = zarr.open_group(path, mode="r+")
+
+    def read(self) -> Group:
+        """What was written so far."""
+        return Group(self._path)
+
+    def rewind(self, wave: int, records: int, ends: int) -> None:
+        """Forgets what a wave wrote beyond its first records and ends, which may be damaged."""
+        kept = {RECORD: records, END: ends}
+        rows = self._group.attrs[WRITTEN]
+        self._group.attrs[WRITTEN] = [row for row in rows if row[0] != wave or row[3] <= kept[row[1]]]
+        for measure in self._program.measures:
+            array = self._group[measure.name]
+            chunk = array.chunks[1]
+            blank = math.ceil(kept[dims(self._program, measure.name)[1]] / chunk) * chunk
+            array[self._runs(wave), blank:] = array.fill_value  # whole chunks: what is damaged need not be read
+
+    def write_records(self, wave: int, first: int, count: int, readings: Mapping[str, np.ndarray]) -> None:
+        """Writes records of a wave from the first on: name -> (runs, records, ...)."""
+        self._write(wave, RECORD, first, first + count, readings)
+
+    def write_ends(self, wave: int, end: int, readings: Mapping[str, np.ndarray]) -> None:
+        """Writes the readings of the first (0) or last (1) states of a wave: name -> (runs, ...)."""
+        self._write(wave, END, end, end + 1, {name: values[:, None] for name, values in readings.items()})
+
+    def _write(self, wave: int, dim: str, first: int, last: int, values: Mapping[str, np.ndarray]) -> None:
+        if not (self._path / "zarr.json").exists():  # zarr would make the folders again, around nothing but this
+            raise FileNotFoundError(errno.ENOENT, "its results are gone")
+        for name, block in values.items():
+            self._group[name][self._runs(wave), first:last] = block
+        rows = self._group.attrs[WRITTEN]
+        self._group.attrs[WRITTEN] = [*rows, [wave, dim, first, last, _digest(values)]]
+
+    def _runs(self, wave: int) -> slice:
+        return slice(wave * self._wave, min((wave + 1) * self._wave, self._program.axes.size))
 
 
-def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Programs padded to the union of their coordinates, side by side along their static settings."""
-    static = json.loads(programs[0].attrs["static"])
-    union = {dim: _union(dim, programs) for dim in programs[0].dims if dim not in static}
-    padded = [program.reindex(union, fill_value={"valid": False}) for program in programs]
-    joined = xr.combine_by_coords(
-        padded, compat="no_conflicts", coords="minimal", data_vars="all", combine_attrs="drop_conflicts"
-    )
-    assert isinstance(joined, xr.Dataset)
-    # static settings in the order of the programs, not of the alphabet
-    return joined.reindex({name: list(dict.fromkeys(program[name].item() for program in programs)) for name in static})
+def _unfit(path: Path, labels: xr.Dataset) -> str | None:
+    """Why a group cannot hold the results with these labels."""
+    try:
+        return None if Group(path).flat.attrs[LABELS] == labels.attrs[LABELS] else "its labels are of another study"
+    except DamagedError as error:
+        return str(error)
 
 
-def _union(dim: Hashable, programs: Sequence[xr.Dataset]) -> list[Any]:
-    """The values of all programs along one dimension: as they come, but numbers that had to be merged ascending."""
-    values = list(dict.fromkeys(value for program in programs for value in program[dim].values.tolist()))
-    return values if not values or isinstance(values[0], str) or len(values) == programs[0].sizes[dim] else sorted(values)
+def _create(path: Path, program: Program, shapes: Shapes, wave: int, labels: xr.Dataset) -> None:
+    """An empty group: labels, and arrays allocated ahead."""
+    coordinates = labels.drop_vars([measure.name for measure in program.measures])
+    for name in [name for name, values in coordinates.coords.items() if values.dtype.kind == "U"]:
+        coordinates[name] = coordinates[name].astype(object)  # zarr stores these as text of any length
+    coordinates.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
+    group = zarr.open_group(path, mode="r+")
+    for measure in program.measures:
+        shape, dtype = _shape(program, measure.name, shapes), shapes[measure.name].dtype
+        along = dims(program, measure.name)
+        group.create_array(
+            measure.name,
+            shape=shape,
+            dtype=dtype,
+            chunks=(min(wave, shape[0]), min(SPANS, shape[1]) if along[1] == RECORD else 1, *shape[2:]),
+            compressors=[ZstdCodec(level=3), Crc32cCodec()],
+            fill_value=np.nan if dtype.kind == "f" else 0,
+            dimension_names=along,
+            attributes={"units": measure.unit},
+        )
 
 
-def _unfold(flat: xr.Dataset) -> xr.Dataset:
-    """From one axis of runs to the sweep's axes, with the static settings as axes of one point in front."""
-    axes = Axes(tuple(Axis(tuple(names), tuple(map(tuple, points))) for names, points in json.loads(flat.attrs["axes"])))
-    flat = flat.drop_vars([name for name, values in flat.coords.items() if values.dims == ("run",)])
+def _labels(program: Program, shapes: Shapes, wave: int) -> xr.Dataset:
+    """What the group of a program holds before anything is written, with the digest of it."""
     arrays = {}
-    for name, array in flat.data_vars.items():
-        shape = (*axes.shape, *array.shape[1:])
-        arrays[name] = ((*axes.dims, *array.dims[1:]), array.values.reshape(shape), array.attrs)
-    arrays["valid"] = (axes.dims, np.ones(axes.shape, bool), {})
-    coordinates = {name: (axis.names[0], axis.column(name)) for axis in axes.axes for name in axis.names}
-    unfolded = xr.Dataset(arrays, {**flat.coords, **coordinates}, flat.attrs)
-    return unfolded.expand_dims({name: [value] for name, value in json.loads(flat.attrs["static"]).items()})
+    for measure in program.measures:
+        blank = np.broadcast_to(np.zeros((), shapes[measure.name].dtype), _shape(program, measure.name, shapes))
+        arrays[measure.name] = xr.Variable(dims(program, measure.name), blank, {"units": measure.unit})
+    labels = xr.Dataset(arrays, coordinates(program), {**attributes(program), "wave": wave, WRITTEN: []})
+    return labels.assign_attrs({LABELS: _digest_labels(labels)})
 
 
-def _dims(program: Program, name: str) -> tuple[str, ...]:
+def _digest_labels(flat: xr.Dataset) -> str:
+    """Of everything in a group but the values of measures and what is kept of them."""
+    labels = {
+        "attributes": {name: value for name, value in flat.attrs.items() if name not in (WRITTEN, LABELS)},
+        "measures": {
+            str(name): [array.dims, array.shape, array.dtype.str, array.attrs] for name, array in flat.data_vars.items()
+        },
+        "coordinates": {str(name): [array.dims, _content(array.values)] for name, array in flat.coords.items()},
+    }
+    return hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
+
+
+def _content(values: np.ndarray) -> Any:
+    # numbers are many, one for each run; text is stored as objects and comes back as another dtype
+    return _digest({"": values}) if values.dtype.kind in "iufb" else values.tolist()
+
+
+def _digest(values: Mapping[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(values):
+        block = np.ascontiguousarray(values[name])
+        total.update(f"{name} {block.dtype.str} {block.shape} ".encode())
+        total.update(block.data)
+    return total.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [repr(error)])[0][:200]
+
+
+def coordinates(program: Program) -> dict[str, xr.DataArray]:
+    """The labels of a program's results, with each setting of its runs along `run`."""
+    labels = {name: xr.DataArray(values, dims="run") for name, values in program.axes.runs().items()}
+    labels[RECORD] = xr.DataArray(list(program.records), dims=RECORD)
+    labels[END] = xr.DataArray(list(ENDS), dims=END)
+    for measure in program.measures:
+        for name, values in measure.coords.items():
+            known = labels.setdefault(name, xr.DataArray(list(values), dims=name))
+            if list(known.values) != list(values):
+                raise ValueError(f"measure {measure.name!r} labels dimension {name!r} otherwise than an earlier measure")
+    return labels
+
+
+def attributes(program: Program) -> dict[str, Any]:
+    """What tells a program and its axes: `sweep`, and `axes` and `static` as JSON."""
+    axes = [[axis.names, axis.points] for axis in program.axes.axes]
+    return {"sweep": program.sweep, "axes": json.dumps(axes), "static": json.dumps(dict(program.static))}
+
+
+def dims(program: Program, name: str) -> tuple[str, ...]:
+    """The dimensions of a measure's results."""
     measure = next(measure for measure in program.measures if measure.name == name)
     return ("run", RECORD if measure.when == "records" else END, *measure.dims)
 
 
 def _shape(program: Program, name: str, shapes: Shapes) -> tuple[int, ...]:
-    length = len(program.records) if _dims(program, name)[1] == RECORD else len(ENDS)
+    length = len(program.records) if dims(program, name)[1] == RECORD else len(ENDS)
     return (program.axes.size, length, *shapes[name].shape)
-
-
-def _coordinates(program: Program) -> dict[str, xr.DataArray]:
-    coordinates = {name: xr.DataArray(values, dims="run") for name, values in program.axes.runs().items()}
-    coordinates[RECORD] = xr.DataArray(list(program.records), dims=RECORD)
-    coordinates[END] = xr.DataArray(list(ENDS), dims=END)
-    for measure in program.measures:
-        for name, values in measure.coords.items():
-            known = coordinates.setdefault(name, xr.DataArray(list(values), dims=name))
-            if list(known.values) != list(values):
-                raise ValueError(f"measure {measure.name!r} labels dimension {name!r} otherwise than an earlier measure")
-    return coordinates
-
-
-def _attributes(program: Program) -> dict[str, Any]:
-    axes = [[axis.names, axis.points] for axis in program.axes.axes]
-    return {"sweep": program.sweep, "axes": json.dumps(axes), "static": json.dumps(dict(program.static))}

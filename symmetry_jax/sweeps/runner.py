@@ -1,57 +1,149 @@
-"""The host loop of a study: for each program and segment compute, write, report."""
+"""The host loop of a study: for each program and wave find where it stands, and take it to its end."""
 
-import functools
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import State
+from symmetry_jax.sweeps import machine
+from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.compiling import compile_seconds
 from symmetry_jax.sweeps.engine import Engine, default_tile
+from symmetry_jax.sweeps.forking import copy_origins, find_origins, forked_states
+from symmetry_jax.sweeps.hosts import is_first, on_first
+from symmetry_jax.sweeps.interruption import Interruption
+from symmetry_jax.sweeps.manifest import Manifest
+from symmetry_jax.sweeps.pace import Pace
+from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.program import Program
-from symmetry_jax.sweeps.results import Writer, result_bytes
-from symmetry_jax.sweeps.segments import plan_segments
+from symmetry_jax.sweeps.progress import Progress
+from symmetry_jax.sweeps.results import Writer, group_path, result_bytes
+from symmetry_jax.sweeps.sealed import write_json
+from symmetry_jax.sweeps.segments import SPANS
 from symmetry_jax.sweeps.study import Study
-from symmetry_jax.sweeps.workdir import CONFIG, MANIFEST, as_json, describe_machine, is_finished, now, peak_memory, write_json
+from symmetry_jax.sweeps.waves import Boundary, Wave
+from symmetry_jax.sweeps.workdir import (
+    CONFIG,
+    MANIFEST,
+    as_json,
+    check_settings,
+    checkpoint_folder,
+    is_new,
+    locked,
+    read_manifest,
+    settings_digest,
+)
+
+Say = Callable[[str], None]
+
+WAVE_SHARE = 0.25  # of the memory of all devices, for the states and readings of a wave
 
 
-def run_study(study: Study, config: ConfigDict, workdir: Path, command: str, say: Callable[[str], None] = print) -> None:
-    """Computes a study into a work directory; does nothing if it was computed there before.
+def run_study(
+    study: Study, config: ConfigDict, workdir: Path, command: str, say: Say = print, fork: Path | None = None
+) -> None:
+    """Computes a study into a work directory, or what is left of it; looks after what it finds there.
 
     Args:
         study: what to compute.
         config: its settings.
-        workdir: a new or empty directory, or one in which this study is finished.
+        workdir: a new or empty directory, or one in which this study was begun.
         command: the command line that reproduces it, for the manifest.
-        say: told what is about to be computed, line by line.
+        say: told what is about to be computed, and what was found damaged, line by line.
+        fork: a work directory of a study with other settings, in whose last states the runs of a new one start.
 
     Raises:
         InputError: for settings or a directory that cannot be used, before anything is compiled or written.
+        InterruptionError: if a signal asked for it; everything is saved, and the same call goes on.
     """
-    if config.segments < 1 or config.tile < 0:
-        raise InputError(f"segments={config.segments} and tile={config.tile}: at least 1, and 0 (automatic) or more")
-    tile = config.tile or default_tile()
-    engines = [Engine(program, tile) for program in _in_order(study.build(config))]
-    if is_finished(workdir, config):
-        say(f"{workdir} holds this study, finished.")
-        return
-    for line in _announce(engines):
+    say = say if is_first() else _say_nothing
+    if config.save_steps < 0 or config.save_seconds <= 0 or config.tile < 0 or config.wave < 0:
+        raise InputError("save_seconds is a number above 0; save_steps, tile and wave are 0 (automatic) or more")
+    settings = as_json(config)
+    with contextlib.ExitStack() as held, _told(workdir):
+        known = on_first(lambda: _enter(held, workdir, settings, fork, say))
+        engines = _engines(study.build(config), config, known or {})
+        on_first(lambda: _check_room(engines, workdir))
+        facts = {
+            "command": command,
+            "settings": settings_digest(settings),
+            "precision": config.precision,
+            "tile": engines[0].tile,
+            "wave": max(engine.wave for engine in engines),
+        }
+        if known is None:
+            facts["fork"] = on_first(lambda: _found(held, workdir, settings, fork, engines, say))
+        for line in _announce(engines):
+            say(line)
+        manifest = Manifest(workdir, facts | (known or {}))
+        with Interruption(say) as interruption:
+            computed = _compute(engines, workdir, manifest, Pace(config.save_steps, config.save_seconds), interruption, say)
+        if not computed:
+            say(f"{workdir} holds this study, finished and whole.")
+
+
+def _enter(
+    held: contextlib.ExitStack, workdir: Path, settings: dict[str, Any], fork: Path | None, say: Say
+) -> dict[str, Any] | None:
+    """Locks a work directory in which this study was begun, and returns what its manifest knows; None for a new directory."""
+    if is_new(workdir):
+        return None
+    held.enter_context(locked(workdir))
+    damage = check_settings(workdir, settings)
+    for line in damage:
         say(line)
+        write_json(workdir / CONFIG, settings)
+    try:
+        known = read_manifest(workdir)
+    except InputError:
+        say(f"{workdir / MANIFEST} is damaged: it begins anew")
+        known = {"note": "an earlier manifest was damaged: what it told of versions, devices and times is lost"}
+    if fork is not None and known.get("fork") != str(fork):
+        raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds one")
+    return known
+
+
+def _found(
+    held: contextlib.ExitStack, workdir: Path, settings: dict[str, Any], fork: Path | None, engines: Sequence[Engine], say: Say
+) -> str | None:
+    """Makes a new work directory and locks it; returns what it is forked from."""
+    origins = find_origins(fork, engines) if fork is not None else {}
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--workdir={workdir} cannot be made: {error.strerror}") from error
-    write_json(workdir / CONFIG, as_json(config))
-    manifest = describe_machine(config, command, tile)
-    write_json(workdir / MANIFEST, manifest)
-    manifest["programs"] = _compute(engines, workdir, config.segments)
-    write_json(workdir / MANIFEST, manifest | {"finished": now(), "peak_memory_bytes": peak_memory()})
+    held.enter_context(locked(workdir))
+    if fork is not None:
+        for index, engine in enumerate(engines):
+            start = f"from step {origins[index].step} in {fork}" if index in origins else "afresh"
+            say(f"{engine.program.label} starts {start}")
+        copy_origins(fork, workdir, engines, origins)
+    write_json(workdir / CONFIG, settings)
+    return None if fork is None else str(fork)
+
+
+def _engines(programs: Sequence[Program], config: ConfigDict, known: Mapping[str, Any]) -> list[Engine]:
+    """An engine for each program, with the tile and wave that the study was begun with."""
+    tile = known.get("tile") or config.tile or default_tile()
+    engines = [Engine(program, tile) for program in _in_order(programs)]
+    wave = known.get("wave") or config.wave or min(map(_fitting_wave, engines))
+    for engine in engines:
+        engine.limit(wave)
+    return engines
+
+
+def _fitting_wave(engine: Engine) -> int:
+    """Runs whose states, before and after a segment and in a checkpoint, and whose readings take a share of the memory."""
+    readings = result_bytes(engine.program, engine.shapes) / engine.program.axes.size
+    each = 3 * engine.state_bytes() + readings * min(1, SPANS / len(engine.program.records))
+    tiles = WAVE_SHARE * machine.device_memory() / (each * engine.tile)
+    return max(1, int(tiles)) * engine.tile * engine.mesh.size
 
 
 def _in_order(programs: Sequence[Program]) -> Sequence[Program]:
@@ -63,90 +155,134 @@ def _in_order(programs: Sequence[Program]) -> Sequence[Program]:
     return programs
 
 
+def _check_room(engines: Sequence[Engine], workdir: Path) -> None:
+    """Raises InputError if a tile is more than a device holds, or the results and last states more than the disk."""
+    memory = machine.device_memory()
+    for engine in engines:
+        tile = engine.state_bytes() * engine.tile
+        if tile > memory:
+            raise InputError(
+                f"tile={engine.tile}: the states of a tile of {engine.program.label} take {_size(tile)}, and a device has "
+                f"{_size(memory)}: make it smaller"
+            )
+    runs = [(engine, engine.program.axes.size) for engine in engines]
+    wanted = sum(result_bytes(engine.program, engine.shapes) + engine.state_bytes() * size for engine, size in runs)
+    free = machine.free_disk(workdir)
+    if wanted > free:
+        raise InputError(f"--workdir={workdir}: results and last states take {_size(wanted)}, and {_size(free)} are free there")
+
+
 def _announce(engines: Sequence[Engine]) -> list[str]:
     lines = []
     for engine in engines:
         program = engine.program
-        results = result_bytes(program, engine.shapes)
+        waves = f" in {engine.waves} waves" if engine.waves > 1 else ""
         lines.append(
-            f"{program.label}: {program.axes.size:,} runs of {program.steps:,} steps, results {_size(results)}, "
+            f"{program.label}: {program.axes.size:,} runs of {program.steps:,} steps{waves}, "
+            f"results {_size(result_bytes(program, engine.shapes))}, "
             f"state of a tile of {engine.tile} runs {_size(engine.state_bytes() * engine.tile)}"
         )
-    devices = jax.local_devices()
-    return [*lines, f"on {len(devices)} device(s): {devices[0].device_kind}"]
+    devices, hosts = jax.devices(), jax.process_count()
+    return [*lines, f"on {len(devices)} device(s): {devices[0].device_kind}" + (f", {hosts} hosts" if hosts > 1 else "")]
 
 
-def _compute(engines: Sequence[Engine], workdir: Path, segments: int) -> list[dict[str, Any]]:
+def _compute(
+    engines: Sequence[Engine], workdir: Path, manifest: Manifest, pace: Pace, interruption: Interruption, say: Say
+) -> bool:
+    """Takes every wave of every program to its end; returns whether anything was left to compute."""
     total = sum(engine.program.axes.size * engine.program.steps for engine in engines)
-    continued = {engine.program.after for engine in engines}
-    finals: dict[int | None, State] = {}
-    summaries = []
-    with tqdm(total=total, unit=" run-steps", unit_scale=True, dynamic_ncols=True) as bar:
-        for index, engine in enumerate(engines):
-            program = engine.program
-            bar.set_description(f"program {index + 1}/{len(engines)}, {program.sweep}: {program.axes.size:,} runs")
-            states, summary = _compute_program(engine, workdir, index, segments, finals.get(program.after), bar)
-            summaries.append(summary)
-            if index in continued:
-                finals[index] = states
-    return summaries
+    with contextlib.closing(Progress(workdir, total)) as progress:
+        study = _Study(engines, workdir, manifest, Boundary(pace, progress, interruption), say)
+        for index in range(len(engines)):
+            study.compute(index)
+        if study.begun or not manifest.is_finished:
+            manifest.finish()
+        return study.begun
 
 
-def _compute_program(
-    engine: Engine, workdir: Path, index: int, segments: int, previous: State | None, bar: "tqdm[Any]"
-) -> tuple[State, dict[str, Any]]:
-    """Computes one program; returns its final states, and what it took."""
-    program = engine.program
-    plan = plan_segments(program.records, segments)
-    writer = Writer(workdir, index, program, engine.shapes, chunk=len(plan[0].spans))
-    begun = time.perf_counter()
-    compiled = _compile_clock().seconds
-    states = engine.start(previous)
-    writer.write_ends(0, engine.read_ends(states, 0))
-    for segment in plan:
-        states, readings = engine.advance(states, segment)
-        writer.write_records(readings)
-        bar.update(segment.steps * program.axes.size)
-        bar.set_postfix(_progress(readings))
-    writer.write_ends(1, engine.read_ends(states, program.steps))
-    seconds = time.perf_counter() - begun
-    return states, _summary(program, seconds, _compile_clock().seconds - compiled)
+class _Study:
+    """The programs of a study, one after the other."""
+
+    def __init__(self, engines: Sequence[Engine], workdir: Path, manifest: Manifest, boundary: Boundary, say: Say) -> None:
+        self.begun = False  # whether anything was left to compute
+        self._engines, self._workdir, self._manifest, self._boundary, self._say = engines, workdir, manifest, boundary, say
+
+    def compute(self, index: int) -> None:
+        """Computes what is left of a program."""
+        engine = self._engines[index]
+        writer = Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.wave) if is_first() else None
+        if writer and writer.replaced:
+            self._say(f"{engine.program.label}: its results are damaged ({writer.replaced})")
+        begun, compiled, done = time.perf_counter(), compile_seconds(), 0
+        self._boundary.pace.begin(engine.program.steps)
+        for number in range(engine.waves):
+            with contextlib.closing(self._checkpoints(index, number)) as checkpoints:
+                done += self._finish(index, Wave(engine, number, writer, checkpoints, self._say))
+        if done:
+            seconds, compiling = time.perf_counter() - begun, compile_seconds() - compiled
+            self._manifest.add_program(_summary(engine.program, done, seconds, compiling))
+
+    def _finish(self, index: int, wave: Wave) -> int:
+        """Takes a wave from where it stands to its end; returns the run-steps that were left."""
+        engine, progress = wave.engine, self._boundary.progress
+        progress.enter(index, wave.number, engine.waves, engine.program.label)
+        step, states = wave.stand()
+        if states is not None:
+            progress.known(step * wave.size, step, engine.count_stopped(states, wave.number))
+        left = engine.program.steps - step
+        if left:
+            if not self.begun:
+                self._manifest.begin(self._say)
+                self.begun = True
+            wave.compute(step, states, lambda: self._previous(index, wave.number), self._boundary)
+        return left * wave.size
+
+    def _previous(self, index: int, number: int) -> State | None:
+        """The states in which a wave starts, where it does not draw them."""
+        engine = self._engines[index]
+        if engine.program.after is None:
+            return forked_states(self._workdir, engine, index, number)
+        earlier = self._engines[engine.program.after]
+        checkpoints = self._checkpoints(engine.program.after, number)
+        with contextlib.closing(checkpoints), numerics(earlier.program.precision):
+            return checkpoints.restore(earlier.program.steps, earlier.abstract_states())
+
+    def _checkpoints(self, index: int, number: int) -> Checkpoints:
+        engine = self._engines[index]
+        runs = engine.runs(number)
+        identity = {
+            "settings": self._manifest["settings"],
+            "program": index,
+            "wave": number,
+            "runs": runs.stop - runs.start,
+            "tile": engine.tile,
+        }
+        return Checkpoints(checkpoint_folder(self._workdir, index, number), identity)
 
 
-def _summary(program: Program, seconds: float, compile_seconds: float) -> dict[str, Any]:
-    computing = seconds - compile_seconds
+@contextlib.contextmanager
+def _told(workdir: Path) -> Iterator[None]:
+    """A disk that is full, or a folder that is gone, is told in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"--workdir={workdir} cannot be written ({error.strerror or error}): what was saved before is safe, and the same "
+            "command goes on"
+        ) from error
+
+
+def _summary(program: Program, run_steps: int, seconds: float, compiling: float) -> dict[str, Any]:
+    """What a program took, in the part of the study that finished it."""
     return {
         "program": program.label,
         "runs": program.axes.size,
         "steps": program.steps,
+        "run_steps": run_steps,
         "seconds": round(seconds, 3),
-        "compile_seconds": round(compile_seconds, 3),
-        "run_steps_per_second": round(program.axes.size * program.steps / computing, 1),
+        "compile_seconds": round(compiling, 3),
+        "run_steps_per_second": round(run_steps / (seconds - compiling), 1),
     }
-
-
-def _progress(readings: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """The mean loss over runs at the last record of a segment, where the program measures one."""
-    if "loss" not in readings or not readings["loss"].shape[1]:
-        return {}
-    return {"loss": f"{np.nanmean(readings['loss'][:, -1]):.4f}"}
-
-
-class _CompileClock:
-    """Seconds that XLA has spent compiling in this process."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        jax.monitoring.register_event_duration_secs_listener(self._hear)
-
-    def _hear(self, event: str, duration_secs: float, **_: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            self.seconds += duration_secs
-
-
-@functools.cache
-def _compile_clock() -> _CompileClock:
-    return _CompileClock()
 
 
 def _size(count: float) -> str:
@@ -155,3 +291,7 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
+
+
+def _say_nothing(line: str) -> None:
+    del line

@@ -1,9 +1,12 @@
-"""Segments: the steps compiled into one call, between which the host writes, reports and listens."""
+"""Segments: the steps compiled into one call, between which the host writes, saves, reports and listens."""
 
+import bisect
 import dataclasses
 import itertools
-import math
 from collections.abc import Sequence
+
+SPANS = 8  # of a segment of a study: few enough to be cheap, enough to pass records that lie close together
+NO_STEPS = (0, -1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,36 +14,40 @@ class Segment:
     """Steps computed in one call.
 
     Attributes:
-        spans: steps (from, to) computed one after the other; every segment of a program has as many.
-        rows: which of the spans start at a record. The others only keep spans short, or fill up the last segment.
+        spans: steps (from, to) computed one after the other. All segments of a program have as many, filled up with `NO_STEPS`.
+        rows: which of the spans start at a record; the first only goes on where the last segment ended.
+        first: index, among the records of the program, of the first of these.
+        end: the step reached.
     """
 
     spans: tuple[tuple[int, int], ...]
     rows: tuple[int, ...]
-
-    @property
-    def steps(self) -> int:
-        """Steps that the segment goes forward."""
-        return self.spans[-1][1] - self.spans[0][0]
+    first: int
+    end: int
 
 
-def plan_segments(records: Sequence[int], count: int) -> list[Segment]:
-    """Cuts a program into about `count` segments of equally many spans, no span longer than 1/count of all steps.
+def next_segment(records: Sequence[int], begin: int, stop: int, length: int = SPANS) -> Segment:
+    """The segment from a step to another, or as far as its spans reach; the last one of a program reads the last state too.
 
     Args:
         records: record steps, ascending, from 0 to the last step inclusive.
-        count: 1 for a single segment, whose spans are the records.
+        begin: where the last segment ended, before the last step.
+        stop: the step not to pass.
+        length: spans of the segment, at least 2.
     """
     last = records[-1]
-    starts = sorted({*records, *range(0, last, math.ceil(last / count))})
-    spans = [*itertools.pairwise(starts), (last, last)]
-    length = math.ceil(len(spans) / count)
-    filled = spans + [(last, last)] * (-len(spans) % length)
-    recorded = set(records)
-    return [
-        Segment(
-            tuple(filled[first : first + length]),
-            tuple(row for row, (start, _) in enumerate(spans[first : first + length]) if start in recorded),
-        )
-        for first in range(0, len(filled), length)
-    ]
+    stop = min(stop, last)
+    first = bisect.bisect_left(records, begin)
+    between = records[bisect.bisect_right(records, begin) : bisect.bisect_left(records, stop)]
+    points = [begin, *between, stop][:length]
+    spans = list(itertools.pairwise(points))
+    if points[-1] == last:
+        spans.append((last, last))
+    recorded = set(records[first : first + length])
+    rows = tuple(row for row, (start, _) in enumerate(spans) if start in recorded)
+    return Segment((*spans, *[NO_STEPS] * (length - len(spans))), rows, first, points[-1])
+
+
+def whole(records: Sequence[int]) -> Segment:
+    """All of a program in one segment."""
+    return next_segment(records, 0, records[-1], len(records))

@@ -8,10 +8,10 @@ import xarray as xr
 from symmetry_jax.learning.process import Measure, Process, PyTree
 from symmetry_jax.sweeps.axes import Axes, Value
 from symmetry_jax.sweeps.engine import Engine, default_tile
+from symmetry_jax.sweeps.loading import label
 from symmetry_jax.sweeps.precision import Precision
 from symmetry_jax.sweeps.program import Program, Spacing, record_steps
-from symmetry_jax.sweeps.results import label
-from symmetry_jax.sweeps.segments import plan_segments
+from symmetry_jax.sweeps.segments import whole
 
 
 def sweep(
@@ -49,8 +49,7 @@ def sweep(
     engine = Engine(program, tile or default_tile())
     states = engine.start()
     first = engine.read_ends(states, 0)
-    (segment,) = plan_segments(program.records, 1)
-    states, readings = engine.advance(states, segment)
+    states, readings = engine.advance(states, whole(program.records))
     last = engine.read_ends(states, program.steps)
     ends = {name: np.stack([first[name], last[name]], axis=1) for name in first}
     return label(program, {**readings, **ends})

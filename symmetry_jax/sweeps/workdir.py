@@ -1,40 +1,19 @@
-"""A work directory: everything a study leaves behind, with what is needed to understand it."""
+"""A work directory: everything a study leaves behind, with what is needed to understand it and to go on with it."""
 
-import datetime
-import importlib.metadata
+import contextlib
 import json
-import platform
-import resource
-import shutil
-import subprocess
-import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
+import filelock
 from ml_collections import ConfigDict
 
-from symmetry_jax.errors import InputError
+from symmetry_jax.errors import DamagedError, InputError
+from symmetry_jax.sweeps.sealed import digest, read_sealed
 
-CONFIG, MANIFEST = "config.json", "manifest.json"
-LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "xarray", "zarr", "ml-collections")
-
-
-def is_finished(workdir: Path, config: ConfigDict) -> bool:
-    """Whether this study was already computed there; a directory that is not there or empty is free to use.
-
-    Raises:
-        InputError: if the directory holds anything else, which is left as it is.
-    """
-    if not workdir.exists() or (workdir.is_dir() and not any(workdir.iterdir())):
-        return False
-    if not workdir.is_dir() or not (workdir / CONFIG).exists():
-        raise InputError(f"--workdir={workdir} holds something else: name a new or an empty directory")
-    if json.loads((workdir / CONFIG).read_text()) != as_json(config):
-        raise InputError(f"--workdir={workdir} holds a study with other settings: name a new directory")
-    if "finished" not in read_manifest(workdir):
-        raise InputError(f"--workdir={workdir} holds this study unfinished and cannot be resumed: remove it, or name another")
-    return True
+CONFIG, MANIFEST, PROGRESS, LOCK, CHECKPOINTS = "config.json", "manifest.json", "progress.json", "lock", "checkpoints"
+HOST = ("save_steps", "save_seconds")  # settings that concern the host alone, and may change when a study goes on
 
 
 def as_json(config: ConfigDict) -> dict[str, Any]:
@@ -42,56 +21,138 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
     return json.loads(config.to_json_best_effort())
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes a JSON file in one stroke, so that a reader sees all of it or none."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    partial.replace(path)
+def settings_digest(config: Mapping[str, Any]) -> str:
+    """Of the settings that results depend on."""
+    return digest({name: value for name, value in config.items() if name not in HOST})
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The settings in which two configs differ, `name: value -> other value`, those of the host left out."""
+    lines = []
+    for name in [*one, *(name for name in other if name not in one)]:
+        mine, theirs = one.get(name, "nothing"), other.get(name, "nothing")
+        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+            lines += differences(mine, theirs, f"{prefix}{name}.")
+        elif mine != theirs and (prefix or name not in HOST):
+            lines.append(f"{prefix}{name}: {mine} -> {theirs}")
+    return lines
+
+
+def checkpoint_folder(workdir: Path, program: int, wave: int) -> Path:
+    """Where the checkpoints of a wave lie."""
+    return workdir / CHECKPOINTS / f"{program:03d}" / f"{wave:04d}"
+
+
+def is_new(workdir: Path) -> bool:
+    """Whether a directory is free to use: not there, empty, or left before anything was computed.
+
+    Raises:
+        InputError: if it holds anything but a study, which is left as it is.
+    """
+    try:
+        names = {path.name for path in workdir.iterdir()}
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise InputError(f"--workdir={workdir} cannot be used: {error.strerror}") from error
+    if names & {CONFIG, MANIFEST}:
+        return False
+    foreign = sorted(name for name in names if name != LOCK and not name.endswith(".partial"))
+    if foreign:
+        raise InputError(f"--workdir={workdir} holds something else ({foreign[0]}): name a new or an empty directory")
+    return True
+
+
+def check_settings(workdir: Path, config: Mapping[str, Any]) -> list[str]:
+    """Checks that a work directory holds a study with these settings.
+
+    Returns:
+        What is damaged of them and can be written again, in words.
+
+    Raises:
+        InputError: if its settings are others, with the difference, or if that cannot be told.
+    """
+    try:
+        apart = differences(read_config(workdir), config)
+    except InputError as error:
+        if _manifest_or_nothing(workdir).get("settings") != settings_digest(config):
+            raise InputError(
+                f"--workdir={workdir}: {CONFIG} is damaged or missing, and {MANIFEST} does not confirm the settings given: "
+                "give those it was begun with, or name a new directory"
+            ) from error
+        return [f"{workdir / CONFIG} was damaged or missing: it is written again"]
+    if apart:
+        raise InputError(
+            f"--workdir={workdir} holds a study with other settings ({'; '.join(apart)}): name a new directory; "
+            f"--fork={workdir} starts it from the states of this one"
+        )
+    return []
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Holds a work directory against other processes.
+
+    The lock is the operating system's: it goes with the process that holds it, and a file that is left behind locks nothing.
+
+    Raises:
+        InputError: if another process holds it.
+    """
+    lock = filelock.FileLock(workdir / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(f"--workdir={workdir}: another process is at work there{_who(workdir)}") from error
+    except OSError as error:
+        raise InputError(f"--workdir={workdir} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
-    """The settings that a study was run with."""
-    if not (workdir / CONFIG).exists():
-        raise InputError(f"--workdir={workdir} holds no study: it has no {CONFIG}")
-    return json.loads((workdir / CONFIG).read_text())
+    """The settings that a study was run with.
+
+    Raises:
+        InputError: if there are none, or if they are not those that the manifest knows.
+    """
+    try:
+        content = json.loads((workdir / CONFIG).read_bytes())
+        known = _manifest_or_nothing(workdir).get("settings", settings_digest(content))
+        if "study" not in content or settings_digest(content) != known:
+            raise ValueError
+    except OSError as error:
+        raise InputError(f"--workdir={workdir} holds no study: it has no {CONFIG}") from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{workdir / CONFIG} is damaged: run the study's command again to repair it") from error
+    return content
 
 
 def read_manifest(workdir: Path) -> dict[str, Any]:
-    """What a study was run on, and how long it took."""
-    path = workdir / MANIFEST
-    return json.loads(path.read_text()) if path.exists() else {}
+    """What a study was run on, and how long it took; nothing if it has only begun.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        return read_sealed(workdir / MANIFEST)
+    except FileNotFoundError:
+        return {}
+    except DamagedError as error:
+        raise InputError(f"{error}: run the study's command again to repair it") from error
 
 
-def describe_machine(config: ConfigDict, command: str, tile: int) -> dict[str, Any]:
-    """The manifest of a study that begins: versions, commit, devices, precision, tile, command."""
-    devices = jax.local_devices()
-    return {
-        "command": command,
-        "started": now(),
-        "versions": {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "commit": _commit(),
-        "devices": {"platform": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)},
-        "precision": config.precision,
-        "tile": tile,
-        "programs": [],
-    }
+def _manifest_or_nothing(workdir: Path) -> dict[str, Any]:
+    try:
+        return read_manifest(workdir)
+    except InputError:
+        return {}
 
 
-def peak_memory() -> int:
-    """Largest resident size of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def now() -> str:
-    """The time, in UTC."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _commit() -> str | None:
-    """The commit of the code that runs, marked if files differ from it; None outside a git checkout."""
-    if shutil.which("git") is None:
-        return None
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None
+def _who(workdir: Path) -> str:
+    try:
+        progress = read_sealed(workdir / PROGRESS)
+    except (DamagedError, FileNotFoundError):
+        return ""
+    return f" (process {progress['process']} on {progress['host']}, heard of at {progress['updated']})"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from symmetry_jax import load_results
-from symmetry_jax.__main__ import load_study
+from symmetry_jax.command_line import load_study
 from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
-from symmetry_jax.sweeps.results import load_sweeps
+from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
 from tests.test_configs import near_identical
 

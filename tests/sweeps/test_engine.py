@@ -20,7 +20,7 @@ from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program, record_steps
-from symmetry_jax.sweeps.segments import plan_segments
+from symmetry_jax.sweeps.segments import next_segment, whole
 
 MODEL, PAIRS = CNN((4, 4), 10, (2, 1)), {"conv_0": (0, 1)}
 SYMMETRY = MODEL.symmetry((8, 8, 1))
@@ -124,25 +124,20 @@ def test_the_second_call_does_not_compile(trained):
 def test_cutting_a_program_anywhere_changes_no_bit():
     program = Program("walk", TRAINING, MEASURES, Axes.of(AXES), digits(), record_steps(30, 7, "log"))
 
-    def losses(pieces):
+    def losses(stride):
         engine = Engine(program, 4)
-        states, found = engine.start(), []
-        for segment in plan_segments(program.records, pieces):
+        states, found, step = engine.start(), [], 0
+        while step < program.steps:
+            segment = next_segment(program.records, step, step + stride, 4)
             states, readings = engine.advance(states, segment)
             found.append(readings["separation"])
+            step = segment.end
         return np.concatenate(found, axis=1), states
 
-    (one, last), (other, other_last) = losses(1), losses(5)
+    (one, last), (other, other_last) = losses(30), losses(7)
     np.testing.assert_array_equal(one, other)
     for leaf, same in zip(jax.tree.leaves(last), jax.tree.leaves(other_last), strict=True):
         np.testing.assert_array_equal(leaf, same)
-
-
-def test_one_device_gives_what_two_do_to_rounding(trained):
-    program = Program("one", TRAINING, MEASURES, Axes.of(AXES), digits(), record_steps(40, 6, "even"))
-    engine = Engine(program, 4, jax.devices()[:1])
-    _, readings = engine.advance(engine.start(), plan_segments(program.records, 1)[0])
-    np.testing.assert_allclose(readings["loss"].reshape(trained.loss.shape), trained.loss, rtol=1e-4)
 
 
 def test_a_run_that_diverges_is_frozen_and_marked_and_disturbs_no_other():
@@ -165,7 +160,7 @@ def test_a_run_that_diverges_is_frozen_and_marked_and_disturbs_no_other():
 def test_a_program_may_start_where_another_ended():
     first = Program("walk", WALK, (position(),), Axes.of(WALK_AXES), (), record_steps(4, 5, "even"))
     engine = Engine(first, 2)
-    states, _ = engine.advance(engine.start(), plan_segments(first.records, 1)[0])
+    states, _ = engine.advance(engine.start(), whole(first.records))
     continued = Engine(first, 2).start(states)
     np.testing.assert_array_equal(continued.variables, states.variables)
 
@@ -176,8 +171,32 @@ def test_runs_are_padded_to_whole_tiles_and_cut_again():
     )
     engine = Engine(program, 4)
     assert engine.padded_runs == 8
-    _, readings = engine.advance(engine.start(), plan_segments(program.records, 1)[0])
+    _, readings = engine.advance(engine.start(), whole(program.records))
     np.testing.assert_array_equal(readings["position"], [[1, 1], [2, 2], [3, 3]])
+
+
+def test_waves_give_what_all_runs_at_once_do():
+    program = Program("walk", TRAINING, MEASURES, Axes.of(AXES), digits(), record_steps(20, 3, "even"))
+    at_once = Engine(program, 4)
+    _, expected = at_once.advance(at_once.start(), whole(program.records))
+    engine = Engine(program, 4)
+    engine.limit(5)
+    assert engine.waves == 3 and [engine.runs(wave) for wave in range(3)] == [slice(0, 5), slice(5, 10), slice(10, 12)]
+    waves = [engine.advance(engine.start(wave=wave), whole(program.records), wave)[1] for wave in range(3)]
+    for name, values in expected.items():
+        np.testing.assert_array_equal(np.concatenate([readings[name] for readings in waves]), values, err_msg=name)
+
+
+def test_diverged_runs_are_counted_without_padding():
+    def step(state, data, hparams, step):
+        del data, step
+        return State(state.variables * hparams["blow"]), None
+
+    axes = Axes.of({"start": [1.0], "blow": [2.0, 1e38, 1e38]})
+    program = Program("walk", Process(walk_init, step), (position(),), axes, (), (0, 3))
+    engine = Engine(program, 4)
+    states, _ = engine.advance(engine.start(), whole(program.records))
+    assert engine.count_stopped(states) == 2 and engine.padded_runs == 8
 
 
 def test_numbers_that_are_missing_or_unread_are_told():

@@ -9,9 +9,10 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Measure, Process, State
 from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.engine import Engine
+from symmetry_jax.sweeps.loading import label, load_sweeps
 from symmetry_jax.sweeps.program import Program
-from symmetry_jax.sweeps.results import Writer, label, load_sweeps, result_bytes
-from symmetry_jax.sweeps.segments import plan_segments
+from symmetry_jax.sweeps.results import Group, Writer, group_path, result_bytes
+from symmetry_jax.sweeps.segments import next_segment, whole
 
 
 def step_on(state, data, hparams, step):
@@ -31,15 +32,24 @@ def program(records=(0, 1, 2, 5, 9), sweep="walks", axes=None, **static):
     return Program(sweep, PROCESS, (POSITION, PAIR), Axes.of(axes), (), records, static)
 
 
-def write(workdir, index, program, segments=2, only=None):
+def write(workdir, index, program, wave=None, segments=None):
+    """Writes the results of a program in segments of at most three spans; only the first few segments, if that is said."""
     engine = Engine(program, 2)
-    writer = Writer(workdir, index, program, engine.shapes, chunk=2)
-    states = engine.start()
-    writer.write_ends(0, engine.read_ends(states, 0))
-    for segment in plan_segments(program.records, segments)[:only]:
-        states, readings = engine.advance(states, segment)
-        writer.write_records(readings)
-    writer.write_ends(1, engine.read_ends(states, program.steps))
+    engine.limit(wave or program.axes.size)
+    writer = Writer(group_path(workdir, index), program, engine.shapes, engine.wave)
+    left = segments if segments is not None else 1000
+    for number in range(engine.waves):
+        states, step = engine.start(wave=number), 0
+        if left:
+            writer.write_ends(number, 0, engine.read_ends(states, 0, number))
+        while step < program.steps and left:
+            segment = next_segment(program.records, step, program.steps, 3)
+            states, readings = engine.advance(states, segment, number)
+            writer.write_records(number, segment.first, len(segment.rows), readings)
+            step, left = segment.end, left - 1
+        if step == program.steps:
+            writer.write_ends(number, 1, engine.read_ends(states, step, number))
+    return engine
 
 
 def test_what_is_written_comes_back_labelled(tmp_path):
@@ -63,15 +73,15 @@ def test_in_memory_it_is_the_same(tmp_path):
     engine = Engine(program(), 2)
     states = engine.start()
     first = engine.read_ends(states, 0)
-    states, readings = engine.advance(states, plan_segments(program().records, 1)[0])
+    states, readings = engine.advance(states, whole(program().records))
     ends = {name: np.stack([first[name], values], 1) for name, values in engine.read_ends(states, 9).items()}
     xr.testing.assert_equal(label(program(), readings | ends), load_results(tmp_path))
 
 
 def test_records_that_were_not_reached_are_left_out(tmp_path):
-    write(tmp_path, 0, program(), segments=3, only=1)
+    write(tmp_path, 0, program(), segments=1)
     results = load_results(tmp_path)
-    assert 0 < results.sizes["step"] < 5
+    assert list(results.step) == [0, 1]
     np.testing.assert_array_equal(results.position.isel(step=-1), results.start + results.push * results.step[-1])
 
 
@@ -98,18 +108,77 @@ def test_programs_of_different_shape_are_padded_and_marked(tmp_path):
 def test_groups_open_labelled_without_this_package(tmp_path):
     write(tmp_path, 0, program())
     group = xr.open_zarr(tmp_path / "results.zarr" / "000", consolidated=False)
-    assert group.position.dims == ("run", "step") and group.attrs["records_done"] == 5
+    assert group.position.dims == ("run", "step")
     np.testing.assert_array_equal(group.start, [0, 0, 0, 10, 10, 10])
 
 
-def test_a_flipped_bit_is_noticed(tmp_path):
+def test_of_a_study_in_waves_those_that_are_through_are_valid(tmp_path):
+    write(tmp_path, 0, program(), wave=2, segments=3)  # two waves of three begun, one through
+    results = load_results(tmp_path)
+    flat = results.stack(run=("start", "push"))
+    np.testing.assert_array_equal(flat.valid, [True, True, False, False, False, False])
+    assert list(results.step) == [0, 1, 2, 5, 9] and np.isnan(flat.position[:, 2:]).all()
+    np.testing.assert_array_equal(flat.position[:, 0], [0, 1, 2, 5, 9])
+    write(tmp_path / "whole", 0, program(), wave=4)
+    write(tmp_path / "once", 0, program())
+    xr.testing.assert_identical(load_results(tmp_path / "whole"), load_results(tmp_path / "once"))
+
+
+def test_damage_is_noticed_or_changes_nothing(tmp_path):
     write(tmp_path, 0, program())
-    chunk = tmp_path / "results.zarr" / "000" / "position" / "c" / "0" / "0"
-    content = bytearray(chunk.read_bytes())
-    content[len(content) // 2] ^= 4
-    chunk.write_bytes(content)
-    with pytest.raises(ValueError, match=r"(?i)checksum"):
-        load_results(tmp_path)
+    path, expected = group_path(tmp_path, 0), load_results(tmp_path)
+    unnoticed = []
+    for file in [file for file in path.rglob("*") if file.is_file()]:
+        kept = file.read_bytes()
+        for damaged in (b"", kept[: len(kept) // 2], flipped(kept), None):
+            file.unlink() if damaged is None else file.write_bytes(damaged)
+            try:
+                xr.testing.assert_identical(load_results(tmp_path), expected)
+                unnoticed.append(file.name)
+            except InputError as error:
+                assert "is damaged" in str(error)
+            file.write_bytes(kept)
+    print(unnoticed)
+    assert set(unnoticed) <= {"zarr.json"}, "such as a flipped bit in a field that nobody reads"
+
+
+def test_what_is_damaged_late_leaves_what_is_early(tmp_path):
+    engine = write(tmp_path, 0, program())
+    path = group_path(tmp_path, 0)
+    chunk = path / "pair" / "c" / "0" / "1" / "0"
+    chunk.unlink()
+    assert Group(path).whole(0, "end") == 1 and Group(path).whole(0, "step") == 5
+    writer = Writer(path, program(), engine.shapes, engine.wave)
+    assert writer.replaced is None
+    writer.rewind(0, 5, 1)
+    assert list(load_results(tmp_path).end) == ["first"]
+
+
+def flipped(content):
+    return content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 4]) + content[len(content) // 2 + 1 :]
+
+
+def test_results_of_another_program_are_replaced(tmp_path):
+    engine = write(tmp_path, 0, program())
+    other = program(axes={"start": [3.0], ("push", "note"): [(1.0, 7.0)]})
+    assert "another study" in Writer(group_path(tmp_path, 0), other, engine.shapes, 1).replaced
+    assert Group(group_path(tmp_path, 0)).whole(0, "step") == 0
+
+
+def test_work_directories_are_joined_along_the_axes_in_which_they_differ(tmp_path):
+    parts = {"a": [0.0, 10.0], "b": [5.0], "c": [20.0]}
+    for name, start in parts.items():
+        for index, kind in enumerate(("zebra", "ant")):
+            write(tmp_path / name, index, program(kind=kind, axes={"start": start, ("push", "note"): [(1.0, 7.0)]}))
+        (tmp_path / name / "config.json").write_text(f'{{"study": "walks", "sweep": {{"start": "{start}"}}}}')
+    joined = load_results([tmp_path / name for name in parts])
+    assert list(joined.start) == [0, 5, 10, 20] and list(joined.kind) == ["zebra", "ant"] and bool(joined.valid.all())
+    np.testing.assert_array_equal(joined.position.sel(step=9, kind="ant", push=1), joined.start + 9)
+    with pytest.raises(InputError, match="runs in common"):
+        load_results([tmp_path / "a", tmp_path / "a"])
+    (tmp_path / "b" / "config.json").write_text('{"study": "walks", "sweep": {}, "batch": 3}')
+    with pytest.raises(InputError, match="not of one study: batch: nothing -> 3"):
+        load_results([tmp_path / "a", tmp_path / "b"])
 
 
 def test_bytes_of_results():
@@ -128,4 +197,4 @@ def test_measures_that_label_one_dimension_differently_are_refused(tmp_path):
     other = Measure("other", PAIR.read, dims=("which",), coords={"which": ["x", "y"]})
     mixed = Program("walks", PROCESS, (PAIR, other), program().axes, (), (0, 1))
     with pytest.raises(ValueError, match="otherwise than an earlier measure"):
-        Writer(tmp_path, 0, mixed, Engine(mixed, 2).shapes, 2)
+        Writer(tmp_path / "group", mixed, Engine(mixed, 2).shapes, 2)

@@ -1,75 +1,278 @@
-"""The host loop, with a study that has neither a network nor a symmetry."""
+"""The host loop: whatever interrupts it, the same call goes on, and the bits are those of a study that was left alone."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
+import xarray as xr
 
-from symmetry_jax import load_results
-from symmetry_jax.errors import InputError
-from symmetry_jax.learning.process import Measure, Process, State
-from symmetry_jax.sweeps.axes import Axes
-from symmetry_jax.sweeps.program import Program
+from symmetry_jax import load_results, load_run
+from symmetry_jax.errors import InputError, InterruptionError
+from symmetry_jax.sweeps import sealed, waves
+from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.results import Writer
 from symmetry_jax.sweeps.runner import run_study
-from symmetry_jax.sweeps.study import Study
+from tests.sweeps.walks import STUDY, config
+
+WAVES = {"wave": 4}  # on two devices with tiles of two
 
 
-def init(data, hparams, previous=None):
-    del data
-    return State(hparams["start"] if previous is None else previous.variables)
+def run(workdir, fork=None, **changes):
+    """Runs the study; returns what was said."""
+    said = []
+    run_study(STUDY, config(**changes), workdir, "the command", said.append, fork)
+    return said
 
 
-def step(state, data, hparams, step):
-    del data, step
-    return State(state.variables + hparams["push"]), state.variables
+def outcome(workdir):
+    """Everything that a finished study found, and its last states."""
+    states = {(start, push): load_run(workdir, start=start, push=push) for start in (0.0, 5.0) for push in (1.0, 2.0, 3.0)}
+    return load_results(workdir, "there"), load_results(workdir, "back"), states
 
 
-WALK = Process(init, step)
-POSITION = Measure("position", lambda state, *_: state.variables)
+def assert_same(workdir, expected):
+    for found, wanted in zip(outcome(workdir)[:2], expected[:2], strict=True):
+        xr.testing.assert_identical(found, wanted)
+    assert outcome(workdir)[2] == expected[2]
+    assert "finished" in sealed.read_sealed(workdir / "manifest.json")
 
 
-def build(config):
-    del config
-    axes = {"start": [0.0, 5.0], "push": [1.0, 2.0, 3.0]}
-    there = Program("there", WALK, (POSITION,), Axes.of(axes), (), (0, 4, 7))
-    back = Program("back", WALK, (POSITION,), Axes.of(axes | {"push": [-1.0, -2.0, -3.0]}), (), (0, 7), after=0)
-    return [there, back]
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("finished") / "work"
+    run(workdir, **WAVES)
+    return workdir
 
 
-STUDY = Study("Where does it go?", build, lambda results: [], lambda results: [], lambda results, claims: "There and back.")
-
-
-def config(**changes):
-    return ConfigDict({"study": "walk", "precision": "float32", "tile": 0, "segments": 3} | changes)
+@pytest.fixture
+def copied(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "work")
+    return tmp_path / "work"
 
 
 def test_a_program_goes_on_where_another_ended(tmp_path):
-    run_study(STUDY, config(), tmp_path, "", say=lambda line: None)
+    run(tmp_path)
     there, back = load_results(tmp_path, "there"), load_results(tmp_path, "back")
-    np.testing.assert_array_equal(there.position.sel(step=7), there.start + 7 * there.push)
-    np.testing.assert_array_equal(back.position.sel(step=0), there.position.sel(step=7))
-    np.testing.assert_array_equal(back.position.sel(step=7).T, np.broadcast_to([0.0, 5.0], (3, 2)))
+    np.testing.assert_array_equal(there.position.sel(step=9), there.start + 9 * there.push)
+    np.testing.assert_array_equal(back.position.sel(step=0), there.position.sel(step=9))
+    np.testing.assert_array_equal(back.position.sel(step=7).T, [[2.0, 7.0], [4.0, 9.0], [6.0, 11.0]])
+
+
+def test_waves_change_nothing(finished, tmp_path):
+    run(tmp_path)
+    assert_same(tmp_path, outcome(finished))
+    assert len(list((finished / "checkpoints" / "000").iterdir())) == 2
 
 
 def test_what_is_about_to_be_computed_is_said_before(tmp_path):
+    said = run(tmp_path, **WAVES)
+    assert "there: 6 runs of 9 steps in 2 waves, results 144 B, state of a tile of 2 runs" in said[0]
+    assert "2 device(s)" in said[-1]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["tile"] == 2 and manifest["wave"] == 4 and manifest["programs"][0]["run_steps"] == 6 * 9
+
+
+def test_a_finished_study_is_left_as_it_is(copied):
+    before = {path: path.stat().st_mtime_ns for path in (copied / "results.zarr").rglob("*")}
+    assert "holds this study, finished and whole" in run(copied, **WAVES)[-1]
+    assert before == {path: path.stat().st_mtime_ns for path in (copied / "results.zarr").rglob("*")}
+
+
+class Crash(BaseException):
+    """Nobody catches it, as nobody catches `kill -9`."""
+
+
+@pytest.mark.parametrize("method", [(Writer, "_write"), (Checkpoints, "save"), (Checkpoints, "keep_only"), (sealed, "digest")])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_write_leaves_nothing_wrong(finished, tmp_path, monkeypatch, method, after):
+    """The study crashes at the first call of a method, goes on, crashes at the second, and so on until it is through."""
+    owner, name = method
+    original, crashes, calls = getattr(owner, name), 0, 0
+
+    def crash(*arguments, **named):
+        nonlocal calls
+        calls += 1
+        answer = original(*arguments, **named) if after or calls <= crashes else None
+        if calls > crashes:
+            raise Crash
+        return answer
+
+    monkeypatch.setattr(owner, name, crash)
+    while True:
+        calls = 0
+        try:
+            run(tmp_path, **WAVES)
+            break
+        except Crash:
+            crashes += 1
+    monkeypatch.undo()
+    assert crashes > 1
+    assert_same(tmp_path, outcome(finished))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_at_the_next_boundary(finished, tmp_path, monkeypatch, number):
+    advance, asked = waves.Wave._advance, 0
+
+    def advance_and_ask(self, *arguments):
+        nonlocal asked
+        asked += 1
+        os.kill(os.getpid(), number)
+        return advance(self, *arguments)
+
+    monkeypatch.setattr(waves.Wave, "_advance", advance_and_ask)
     said = []
-    run_study(STUDY, config(tile=2), tmp_path, "", say=said.append)
-    assert "there: 6 runs of 7 steps, results 72 B, state of a tile of 2 runs" in said[0] and "2 device(s)" in said[-1]
-    assert json.loads((tmp_path / "manifest.json").read_text())["tile"] == 2
+    for _ in range(100):
+        try:
+            run_study(STUDY, config(save_steps=0, **WAVES), tmp_path, "", said.append)
+            break
+        except InterruptionError:
+            steps = sorted(int(path.name) for path in (tmp_path / "checkpoints").glob("*/*/*") if path.name.isdigit())
+            assert steps
+    assert asked > 4 and any(signal.Signals(number).name in line for line in said)
+    assert_same(tmp_path, outcome(finished))
 
 
-@pytest.mark.parametrize("wrong", [{"segments": 0}, {"tile": -1}])
-def test_settings_of_the_host_that_cannot_be(wrong, tmp_path):
-    with pytest.raises(InputError, match="at least 1"):
-        run_study(STUDY, config(**wrong), tmp_path / "work", "")
+def test_where_segments_and_saves_lie_changes_nothing_and_may_be_changed(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(waves.Wave, "_save", lambda self, *_: (_ for _ in ()).throw(Crash))
+    with pytest.raises(Crash):
+        run(tmp_path, **WAVES, save_steps=2)
+    monkeypatch.undo()
+    run(tmp_path, **WAVES, save_steps=0, save_seconds=0.001)
+    assert_same(tmp_path, outcome(finished))
+
+
+def test_nothing_piles_up(finished):
+    steps = [path.relative_to(finished).as_posix() for path in (finished / "checkpoints").glob("*/*/*")]
+    assert sorted(steps) == [
+        f"checkpoints/{program}/{wave}/{step}" for program, step in (("000", 9), ("001", 7)) for wave in ("0000", "0001")
+    ]
+    assert not [path for path in finished.rglob("*") if "tmp" in path.name or "partial" in path.name]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "remove"])
+def test_damage_anywhere_is_repaired(finished, copied, damage):
+    expected = outcome(finished)
+    random = np.random.default_rng(3)
+    for _ in range(4):
+        files = sorted(path for path in copied.rglob("*") if path.is_file() and path.name != "lock")
+        file = files[random.integers(len(files))]
+        content = file.read_bytes()
+        middle = len(content) // 2
+        if damage == "remove":
+            file.unlink()
+        else:
+            flipped = content[:middle] + bytes([content[middle] ^ 16]) + content[middle + 1 :] if content else b""
+            file.write_bytes({"flip": flipped, "truncate": content[:middle], "empty": b""}[damage])
+        run(copied, **WAVES)
+        assert_same(copied, expected)
+
+
+def test_other_settings_are_refused_with_the_difference(copied):
+    with pytest.raises(InputError, match=r"other settings \(steps: 9 -> 11; wave: 4 -> 0\): name a new directory; --fork="):
+        run(copied, steps=11)
+    run(copied, **WAVES, save_steps=5, save_seconds=1.0)
+
+
+def test_settings_that_nothing_confirms_are_refused(copied):
+    (copied / "config.json").unlink()
+    with pytest.raises(InputError, match="does not confirm the settings given"):
+        run(copied, **WAVES, steps=11)
+    assert "written again" in run(copied, **WAVES)[0]
+    (copied / "config.json").write_text("{}")
+    (copied / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="name a new directory"):
+        run(copied, **WAVES)
+
+
+def test_another_machine_is_told(copied, monkeypatch):
+    manifest = sealed.read_sealed(copied / "manifest.json")
+    manifest["versions"]["jax"] = "0.1"
+    manifest["devices"]["kind"] = "abacus"
+    sealed.write_sealed(copied / "manifest.json", manifest)
+    shutil.rmtree(copied / "checkpoints" / "001")
+    said = run(copied, **WAVES)
+    assert any("jax 0.1 -> " in line and "kind abacus -> cpu" in line for line in said)
+    assert sealed.read_sealed(copied / "manifest.json")["resumed"][-1]["changed"]
+
+
+def test_a_directory_that_is_not_ours_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(InputError, match="something else"):
+        run(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be used: Not a directory"):
+        run(tmp_path / "file")
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.tex", "file"}
+
+
+def test_two_processes_do_not_share_a_directory(copied):
+    program = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); input()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, copied / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match=r"another process is at work there \(process \d+ on "):
+        run(copied, **WAVES)
+    holder.kill()
+    holder.wait()
+    run(copied, **WAVES)  # a file that is left behind locks nothing
+
+
+def test_a_fork_starts_from_the_last_states(finished, tmp_path):
+    said = run(tmp_path / "new", finished, steps=11, **WAVES)
+    assert any(line.startswith("there starts from step 9 in ") for line in said)
+    shutil.rmtree(tmp_path / "new" / "checkpoints")  # the old directory is not needed to go on
+    run(tmp_path / "new", finished, steps=11, **WAVES)
+    old, new = load_results(finished, "there"), load_results(tmp_path / "new", "there")
+    np.testing.assert_array_equal(new.position.sel(step=0), old.position.sel(step=9))
+    np.testing.assert_array_equal(new.position.sel(step=11), new.start + 20 * new.push)
+    assert sealed.read_sealed(tmp_path / "new" / "manifest.json")["fork"] == str(finished)
+
+
+def test_forks_that_cannot_be(finished, copied, tmp_path):
+    with pytest.raises(InputError, match="in a new directory"):
+        run(copied, finished, **WAVES)
+    with pytest.raises(InputError, match="there has 12 runs, and 6 there"):
+        run(tmp_path / "new", finished, axes={"push": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
+    with pytest.raises(InputError, match="no results in"):
+        run(tmp_path / "new", tmp_path / "nowhere")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_goes_is_told_and_not_made_again(tmp_path, monkeypatch):
+    advance = waves.Wave._advance
+
+    def remove_and_advance(self, states, step, *rest):
+        if step:
+            shutil.rmtree(tmp_path / "work", ignore_errors=True)
+        return advance(self, states, step, *rest)
+
+    monkeypatch.setattr(waves.Wave, "_advance", remove_and_advance)
+    with pytest.raises(InputError, match="cannot be written"):
+        run(tmp_path / "work")
     assert not (tmp_path / "work").exists()
 
 
-def test_an_unfinished_study_is_not_taken_for_a_finished_one(tmp_path):
-    run_study(STUDY, config(), tmp_path, "", say=lambda line: None)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    del manifest["finished"]
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="unfinished"):
-        run_study(STUDY, config(), tmp_path, "")
+@pytest.mark.parametrize(
+    "wrong", [{"tile": -1}, {"wave": -4}, {"save_steps": -1}, {"save_seconds": 0.0}, {"save_seconds": -1.0}]
+)
+def test_settings_of_the_host_that_cannot_be(wrong, tmp_path):
+    with pytest.raises(InputError, match="above 0"):
+        run(tmp_path / "work", **wrong)
+    assert not (tmp_path / "work").exists()
+
+
+def test_more_than_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("symmetry_jax.sweeps.machine.free_disk", lambda folder: 100)
+    with pytest.raises(InputError, match="are free there"):
+        run(tmp_path / "work")
+    monkeypatch.setattr("symmetry_jax.sweeps.machine.device_memory", lambda: 10)
+    with pytest.raises(InputError, match="tile=2: the states of a tile"):
+        run(tmp_path / "work")
+    assert not (tmp_path / "work").exists()

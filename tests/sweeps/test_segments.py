@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.program import record_steps
-from symmetry_jax.sweeps.segments import plan_segments
+from symmetry_jax.sweeps.segments import NO_STEPS, next_segment, whole
 
 
 @given(st.integers(1, 3000), st.integers(2, 200), st.sampled_from(["even", "log"]))
@@ -30,21 +30,26 @@ def test_too_few_steps_or_records(steps, count):
         record_steps(steps, count, "even")
 
 
-@given(st.integers(1, 2000), st.integers(2, 100), st.sampled_from(["even", "log"]), st.integers(1, 60))
-def test_segments_pass_every_step_once_and_every_record_once(steps, count, spacing, pieces):
+@given(st.integers(1, 2000), st.integers(2, 100), st.sampled_from(["even", "log"]), st.integers(2, 12), st.randoms())
+def test_segments_pass_every_step_once_and_every_record_once(steps, count, spacing, length, random):
     records = record_steps(steps, count, spacing)
-    plan = plan_segments(records, pieces)
-    assert len({len(segment.spans) for segment in plan}) == 1
-    spans = [span for segment in plan for span in segment.spans]
-    forward = [span for span in spans if span[0] < span[1]]
-    assert forward[0][0] == 0 and forward[-1][1] == steps
-    assert all(earlier[1] == later[0] for earlier, later in itertools.pairwise(forward))
-    assert spans[len(forward) :] == [(steps, steps)] * (len(spans) - len(forward))
-    assert tuple(segment.spans[row][0] for segment in plan for row in segment.rows) == records
-    assert sum(segment.steps for segment in plan) == steps
+    step, spans, read = 0, [], []
+    while step < steps:
+        stop = step + random.randint(1, steps)
+        segment = next_segment(records, step, stop, length)
+        assert len(segment.spans) == length and step < segment.end <= min(stop, steps)
+        used = [span for span in segment.spans if span != NO_STEPS]
+        assert records[segment.first : segment.first + len(segment.rows)] == tuple(used[row][0] for row in segment.rows)
+        read += [used[row][0] for row in segment.rows]
+        spans += used
+        step = segment.end
+    assert tuple(read) == records
+    assert spans[0][0] == 0 and spans[-1] == (steps, steps)
+    assert all(earlier[1] == later[0] for earlier, later in itertools.pairwise(spans))
 
 
-@given(st.integers(10, 2000), st.integers(1, 50))
-def test_no_span_is_longer_than_its_share(steps, pieces):
-    plan = plan_segments(record_steps(steps, 2, "even"), pieces)
-    assert max(last - first for segment in plan for first, last in segment.spans) <= -(-steps // pieces)
+@given(st.integers(1, 2000), st.integers(2, 100), st.sampled_from(["even", "log"]))
+def test_a_program_fits_in_one_segment(steps, count, spacing):
+    records = record_steps(steps, count, spacing)
+    segment = whole(records)
+    assert segment.end == steps and segment.rows == tuple(range(len(records))) and NO_STEPS not in segment.spans

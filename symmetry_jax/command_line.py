@@ -1,0 +1,144 @@
+"""The command line: `python -m symmetry_jax COMMAND`.
+
+list                                        the studies, each with its question
+run --config=configs/STUDY.py --workdir=DIR compute a study and report it; or go on with one that was interrupted
+status --workdir=DIR                        how far a study is, running or not
+report --workdir=DIR                        figures, page and claims again, from results alone
+"""
+
+import importlib.util
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from symmetry_jax.errors import InputError, InterruptionError, choose
+from symmetry_jax.reports.report import write_report
+from symmetry_jax.reports.status import status
+from symmetry_jax.sweeps.devices import use_all_cores
+from symmetry_jax.sweeps.hosts import connect, is_first
+from symmetry_jax.sweeps.runner import run_study
+from symmetry_jax.sweeps.study import Study
+from symmetry_jax.sweeps.workdir import read_config
+
+ROOT = Path(__file__).parent.parent
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "The study's settings: configs/STUDY.py or configs/STUDY.py:PRESET.")
+FORK = flags.DEFINE_string("fork", None, "Directory of a study with other settings, in whose last states a new one starts.")
+DISTRIBUTED = flags.DEFINE_bool("distributed", False, "One of several processes, which jax finds (Slurm, TPU pods, GKE, MPI).")
+COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of the first process, where jax cannot find it.")
+PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes, with --coordinator.", lower_bound=1)
+PROCESS = flags.DEFINE_integer("process", None, "Number of this process, from 0, with --coordinator.", lower_bound=0)
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the study: its results and its report.")
+
+
+def run_command() -> None:
+    """Runs a command; what cannot be used is told in one line.
+
+    Raises:
+        KeyboardInterrupt: if it was interrupted; a study is then saved.
+    """
+    use_all_cores()
+    logging.set_verbosity(logging.WARNING)  # jax tells absl of every backend that is not there
+    try:
+        app.run(_main, flags_parser=_parse)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def _main(arguments: Sequence[str]) -> None:
+    commands: dict[str, Callable[[], None]] = {"list": _list, "run": _run, "status": _status, "report": _report}
+    if len(arguments) != 2:
+        raise InputError(f"name one command: {', '.join(commands)}")
+    choose("command", arguments[1], commands)()
+
+
+def _list() -> None:
+    for name in sorted(_studies()):
+        print(
+            name,
+            load_study(name).question,
+            f"python -m symmetry_jax run --config=configs/{name}.py --workdir=DIR",
+            sep="\n    ",
+        )
+
+
+def _run() -> None:
+    _connect()
+    config, workdir = _config(), _workdir()
+    study = load_study(config.study)
+    command = shlex.join(["python", "-m", "symmetry_jax", *sys.argv[1:]])
+    try:
+        run_study(study, config, workdir, command, fork=Path(FORK.value) if FORK.value else None)
+    except InterruptionError as interruption:
+        raise KeyboardInterrupt from interruption
+    if is_first():
+        print(write_report(study, workdir))
+
+
+def _connect() -> None:
+    """Joins the processes of a study that runs on several hosts."""
+    explicit = [COORDINATOR.value, PROCESSES.value, PROCESS.value]
+    if any(value is not None for value in explicit) and None in explicit:
+        raise InputError("name all of --coordinator=HOST:PORT, --processes=N and --process=I, or none with --distributed")
+    if DISTRIBUTED.value or COORDINATOR.value:
+        connect(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+
+
+def _status() -> None:
+    print(status(_workdir()))
+
+
+def _report() -> None:
+    workdir = _workdir()
+    print(write_report(load_study(read_config(workdir)["study"]), workdir))
+
+
+def _config() -> ConfigDict:
+    if CONFIG.value is None:
+        raise InputError("run needs --config=configs/STUDY.py, with :PRESET for a preset")
+    try:
+        study = CONFIG.value.study
+    except (OSError, AttributeError) as error:  # ml_collections tells of a file that is not there when it is first used
+        name = config_flags.get_config_filename(flags.FLAGS["config"])
+        raise InputError(f"--config={name}: no config that names a study") from error
+    choose("study", study, _studies())
+    return CONFIG.value
+
+
+def _workdir() -> Path:
+    if not WORKDIR.value:
+        raise InputError("name a work directory: --workdir=DIR")
+    return Path(WORKDIR.value)
+
+
+def load_study(name: str) -> Study:
+    """The study that `experiments/NAME.py` defines."""
+    path = choose("study", name, _studies())
+    spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not isinstance(getattr(module, "STUDY", None), Study):
+        raise InputError(f"experiments/{name}.py defines no STUDY")
+    return module.STUDY
+
+
+def _studies() -> dict[str, Path]:
+    found = {path.stem: path for path in (ROOT / "experiments").glob("*.py")}
+    if not found:
+        raise InputError("there are no experiments beside the package: run it from a clone of the repository")
+    return found
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    """Parses flags; what is wrong with them, or in the settings, is one line."""
+    try:
+        return flags.FLAGS(arguments)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        # what a config raises comes wrapped in a traceback, whose last line says what it is
+        lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+        raise InputError(lines[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error

@@ -1,0 +1,25 @@
+"""The time that XLA takes to compile, told apart from the time that it computes."""
+
+import functools
+
+import jax
+
+
+def compile_seconds() -> float:
+    """Seconds that XLA has spent compiling in this process, since this was first asked."""
+    return _clock().seconds
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        jax.monitoring.register_event_duration_secs_listener(self._hear)
+
+    def _hear(self, event: str, duration_secs: float, **_: str | int) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.seconds += duration_secs
+
+
+@functools.cache
+def _clock() -> _Clock:
+    return _Clock()

@@ -1,0 +1,113 @@
+"""A study that starts from the states of another one, whose settings were other."""
+
+import contextlib
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from symmetry_jax.errors import DamagedError, InputError
+from symmetry_jax.learning.process import State
+from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.engine import Engine
+from symmetry_jax.sweeps.loading import group_paths, open_group
+from symmetry_jax.sweeps.precision import numerics
+from symmetry_jax.sweeps.workdir import checkpoint_folder
+
+FOLDER = "forked"
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where the runs of a program start: index of the program in the old study, and the step that its runs are at."""
+
+    program: int
+    step: int
+
+
+def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
+    """For each program that starts by itself, the program of another study that has the same settings of its own.
+
+    A program that the other study has not, or has not reached, is left out: it starts afresh.
+
+    Raises:
+        InputError: if no program is found, or if one has other runs or states, or not all of its runs at one step.
+    """
+    known = {}
+    for path in group_paths(old):
+        flat = open_group(path).flat
+        known[flat.attrs["sweep"], flat.attrs["static"]] = int(path.name), flat.sizes["run"]
+    origins = {}
+    for index, engine in enumerate(engines):
+        program = engine.program
+        found = known.get((program.sweep, json.dumps(dict(program.static))))
+        if found is None or program.after is not None:
+            continue
+        if found[1] != program.axes.size:
+            raise InputError(f"--fork={old}: {program.label} has {program.axes.size} runs, and {found[1]} there")
+        steps = {_last_step(old, found[0], wave) for wave in range(engine.waves)}
+        if len(steps) > 1:
+            raise InputError(f"--fork={old}: the runs of {program.label} are not all at one step there: finish it first")
+        step = steps.pop()
+        if step is not None:
+            _check_fit(old, engine, found[0], step)
+            origins[index] = Origin(found[0], step)
+    if not origins:
+        raise InputError(f"--fork={old}: no states of the programs of this study there")
+    return origins
+
+
+def copy_origins(old: Path, workdir: Path, engines: Sequence[Engine], origins: dict[int, Origin]) -> None:
+    """Copies the states into a work directory, which then needs the old one no more."""
+    partial = workdir / f"{FOLDER}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    for index, origin in origins.items():
+        for wave in range(engines[index].waves):
+            source = checkpoint_folder(old, origin.program, wave) / str(origin.step)
+            shutil.copytree(source, checkpoint_folder(partial, index, wave) / str(origin.step))
+    partial.rename(workdir / FOLDER)
+
+
+def forked_states(workdir: Path, engine: Engine, index: int, wave: int) -> State | None:
+    """The states in which a wave of a forked study starts; none if it starts afresh.
+
+    Raises:
+        InputError: if they are damaged.
+    """
+    folder = checkpoint_folder(workdir / FOLDER, index, wave)
+    if not folder.exists():
+        return None
+    try:
+        with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints, numerics(engine.program.precision):
+            return checkpoints.restore(checkpoints.steps()[-1], engine.abstract_states())
+    except (DamagedError, IndexError) as error:
+        raise InputError(f"{folder} is damaged ({error}): fork again into a new directory") from error
+
+
+def _last_step(old: Path, program: int, wave: int) -> int | None:
+    folder = checkpoint_folder(old, program, wave)
+    if not folder.exists():
+        return None
+    with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
+        return max(checkpoints.steps(), default=None)
+
+
+def _check_fit(old: Path, engine: Engine, program: int, step: int) -> None:
+    """Raises InputError if the states there are not like those of the program."""
+    try:
+        with contextlib.closing(Checkpoints(checkpoint_folder(old, program, 0), read_only=True)) as checkpoints:
+            there = checkpoints.shapes(step)
+    except DamagedError as error:
+        raise InputError(f"--fork={old}: its states are damaged ({error})") from error
+    wanted = engine.abstract_states()
+    if _named(there) != _named(wanted):
+        raise InputError(f"--fork={old}: {engine.program.label} has other parameters, optimizer or precision there")
+
+
+def _named(tree: object) -> dict[str, tuple[object, ...]]:
+    """Shape of a run and dtype of every leaf by name."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): (leaf.shape[1:], str(leaf.dtype)) for path, leaf in leaves}

@@ -1,0 +1,85 @@
+"""Several hosts at one study: `jax.distributed` connects them, the first decides and writes, all compute.
+
+The same code runs on one host, where nothing is sent.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from symmetry_jax.errors import InputError
+
+Answer = TypeVar("Answer")
+
+
+def connect(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Joins this process to the others, before anything else uses jax.
+
+    Args:
+        coordinator: host:port of the first process; None where jax finds it by itself (Slurm, TPU pods, GKE, MPI).
+        processes: how many there are; None with `coordinator`.
+        process: the number of this one, from 0; None with `coordinator`.
+
+    Raises:
+        InputError: if they cannot be found or reached.
+    """
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except (ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise InputError(f"--distributed: the processes cannot be connected: {reason}") from error
+
+
+def is_first() -> bool:
+    """Whether this process is the one that decides and writes."""
+    return jax.process_index() == 0
+
+
+def on_first(function: Callable[[], Answer]) -> Answer:
+    """What a function returns on the first process, on all of them; it must be plain data.
+
+    Raises:
+        InputError: on all processes, if the function raises it on the first.
+    """
+    if jax.process_count() == 1:
+        return function()
+    answer: dict[str, Any] = {}
+    if is_first():
+        try:
+            answer = {"value": function()}
+        except InputError as error:
+            answer = {"error": str(error)}
+    answer = _broadcast(answer)
+    if "error" in answer:
+        raise InputError(answer["error"])
+    return answer["value"]
+
+
+def anywhere(flag: bool) -> bool:
+    """Whether a flag is set on any process."""
+    return flag if jax.process_count() == 1 else bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def fetch(tree: Any) -> Any:
+    """Arrays that are spread over devices, whole, in the memory of every host."""
+    return jax.device_get(tree) if jax.process_count() == 1 else multihost_utils.process_allgather(tree, tiled=True)
+
+
+def combine(parts: np.ndarray) -> np.ndarray:
+    """The sum over processes of integer arrays in which each filled in its own part and left 0 elsewhere."""
+    if jax.process_count() == 1:
+        return parts
+    return np.asarray(multihost_utils.process_allgather(parts)).sum(axis=0, dtype=parts.dtype)
+
+
+def _broadcast(content: dict[str, Any]) -> dict[str, Any]:
+    text = np.frombuffer(json.dumps(content).encode(), np.uint8)
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(text.size)))
+    padded = np.zeros(length, np.uint8)
+    if is_first():
+        padded[:] = text
+    return json.loads(bytes(multihost_utils.broadcast_one_to_all(padded)))

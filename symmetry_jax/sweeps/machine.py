@@ -1,0 +1,89 @@
+"""The machine that a study runs on: what it is, and how much it holds."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import psutil
+
+LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray", "zarr", "ml-collections")
+
+
+def describe_machine() -> dict[str, Any]:
+    """What a study is computed on now: versions, commit, devices, processes."""
+    devices = jax.devices()
+    return {
+        "started": now(),
+        "versions": {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "commit": _commit(),
+        "devices": {"platform": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)},
+        "processes": jax.process_count(),
+    }
+
+
+def changes(then: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What of a machine may change bits, `name then -> here`; the number of devices and processes does not."""
+    pairs = [
+        *((name, then["versions"].get(name), here["versions"].get(name)) for name in LIBRARIES),
+        *((f"devices: {name}", then["devices"][name], here["devices"][name]) for name in ("platform", "kind")),
+        ("commit", then["commit"], here["commit"]),
+    ]
+    return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+
+
+def this_process() -> dict[str, Any]:
+    """Which process is at work."""
+    return {"process": os.getpid(), "host": socket.gethostname()}
+
+
+def is_alive(process: Mapping[str, Any]) -> bool | None:
+    """Whether such a process is running; None if it is on another host."""
+    return psutil.pid_exists(process["process"]) if process["host"] == socket.gethostname() else None
+
+
+def host_memory() -> int:
+    """Bytes of memory that this host has to spare."""
+    return psutil.virtual_memory().available
+
+
+def device_memory() -> int:
+    """Bytes of memory of one device; on CPU its share of what the host has to spare."""
+    device = jax.local_devices()[0]
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    return int(stats["bytes_limit"]) if stats else host_memory() // jax.local_device_count()
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes free where a folder is, or will be made."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(existing).free
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def now() -> str:
+    """The time, in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _commit() -> str | None:
+    """The commit of the code that runs, marked if files differ from it; None outside a git checkout."""
+    if shutil.which("git") is None:
+        return None
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None

@@ -1,0 +1,46 @@
+"""How far the host lets a segment go, and when it saves: by the clock, and by the time that either was seen to take."""
+
+import time
+
+SEGMENT_SECONDS = 2.0  # a signal is heard, and progress told, this often
+MOST_GROWTH = 4  # of a segment over the last, so that one that was quick by chance does little harm
+FIRST_SHARE = 64  # of the steps of a program, its first segment
+SAVING_SHARE = 0.02  # of the time, at most, is spent on saving by the clock
+
+
+class Pace:
+    """Decides, from what it is told, where segments end and which of the states are saved.
+
+    Args:
+        save_steps: save at every multiple of so many steps; 0 to go by the clock alone.
+        save_seconds: save when so many seconds have passed since the last time, unless saving takes too large a share of them.
+    """
+
+    def __init__(self, save_steps: int, save_seconds: float) -> None:
+        self._save_steps, self._save_seconds = save_steps, save_seconds
+        self._saved_at, self._cost = time.monotonic(), 0.0
+        self._stride = 1.0
+
+    def begin(self, steps: int) -> None:
+        """A program of so many steps begins, of whose speed nothing is known yet."""
+        self._stride = max(1.0, steps / FIRST_SHARE)
+
+    def stop(self, step: int) -> int:
+        """The step that the segment from `step` should not pass."""
+        stop = step + max(1, int(self._stride))
+        return min(stop, step + self._save_steps - step % self._save_steps) if self._save_steps else stop
+
+    def computed(self, steps: int, seconds: float) -> None:
+        """A segment of so many steps took so long, compilation left out."""
+        wanted = steps * SEGMENT_SECONDS / max(seconds, 1e-6)
+        self._stride = min(wanted, MOST_GROWTH * self._stride)
+
+    def is_due(self, step: int) -> bool:
+        """Whether to save at this step."""
+        if self._save_steps and step % self._save_steps == 0:
+            return True
+        return time.monotonic() - self._saved_at >= max(self._save_seconds, self._cost / SAVING_SHARE)
+
+    def saved(self, seconds: float) -> None:
+        """Saving took so long."""
+        self._saved_at, self._cost = time.monotonic(), seconds

@@ -1,0 +1,156 @@
+"""One wave of a program: from where it stands on disk to its end."""
+
+import bisect
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+
+from symmetry_jax.errors import DamagedError, InterruptionError
+from symmetry_jax.learning.process import State
+from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.compiling import compile_seconds
+from symmetry_jax.sweeps.engine import Engine
+from symmetry_jax.sweeps.hosts import anywhere, on_first
+from symmetry_jax.sweeps.interruption import Interruption
+from symmetry_jax.sweeps.pace import Pace
+from symmetry_jax.sweeps.precision import numerics
+from symmetry_jax.sweeps.progress import Progress
+from symmetry_jax.sweeps.results import END, ENDS, RECORD, Writer
+from symmetry_jax.sweeps.segments import next_segment
+
+
+@dataclasses.dataclass(frozen=True)
+class Boundary:
+    """What the host heeds between segments."""
+
+    pace: Pace
+    progress: Progress
+    interruption: Interruption
+
+
+@dataclasses.dataclass(frozen=True)
+class Wave:
+    """The runs of a program that are resident at once, with what they leave on disk.
+
+    Order makes it safe: results are written before the checkpoint that follows them, and a segment that is computed again
+    writes the same region again. A wave is through when all of its results and its last checkpoint are whole.
+
+    Attributes:
+        engine: computes the program.
+        number: which of its waves.
+        writer: writes the program's results; none but on the first host.
+        checkpoints: of this wave.
+        say: told what was damaged.
+    """
+
+    engine: Engine
+    number: int
+    writer: Writer | None
+    checkpoints: Checkpoints
+    say: Callable[[str], None]
+
+    @property
+    def size(self) -> int:
+        """Number of runs."""
+        runs = self.engine.runs(self.number)
+        return runs.stop - runs.start
+
+    def stand(self) -> tuple[int, State | None]:
+        """The step at which the wave can go on, and its states there; none if it has to start."""
+        records, ends = on_first(self._whole_results)
+        for step in reversed(on_first(self.checkpoints.steps)):
+            if records >= self._records_before(step) and ends >= self._ends_before(step):
+                try:
+                    return step, self._restore(step)
+                except DamagedError as error:
+                    self.say(f"{self._name}: its checkpoint at step {step} is damaged ({error})")
+            self.checkpoints.drop(step)
+        return 0, None
+
+    def compute(self, step: int, states: State | None, previous: Callable[[], State | None], boundary: Boundary) -> None:
+        """Takes the wave from a step to its end.
+
+        Args:
+            step: where it stands.
+            states: there; none if it has to start.
+            previous: the final states of the program that it continues, if any.
+            boundary: what is heeded between segments.
+
+        Raises:
+            InterruptionError: after saving, if that was asked for.
+            OSError: if the work directory cannot be written.
+        """
+        if states is None:
+            states = self._start(previous())
+        elif self.writer:
+            self.writer.rewind(self.number, self._records_before(step), 1)
+        while step < self.engine.program.steps:
+            states, step = self._advance(states, step, boundary)
+            stopping = anywhere(boundary.interruption.asked)
+            if stopping or self._is_last(step) or on_first(functools.partial(boundary.pace.is_due, step)):
+                self._save(step, states, boundary.pace)
+            if stopping:
+                self.checkpoints.wait()
+                raise InterruptionError
+        self.checkpoints.keep_only(step)
+
+    def _start(self, previous: State | None) -> State:
+        states = self.engine.start(previous, self.number)
+        readings = self.engine.read_ends(states, 0, self.number)
+        if self.writer:
+            self.writer.rewind(self.number, 0, 0)
+            self.writer.write_ends(self.number, 0, readings)
+        return states
+
+    def _advance(self, states: State, step: int, boundary: Boundary) -> tuple[State, int]:
+        """Computes a segment and writes its results."""
+        begun, compiled = time.perf_counter(), compile_seconds()
+        segment = next_segment(self.engine.program.records, step, on_first(lambda: boundary.pace.stop(step)))
+        states, readings = self.engine.advance(states, segment, self.number)
+        seconds = time.perf_counter() - begun - (compile_seconds() - compiled)
+        boundary.pace.computed(segment.end - step, seconds)
+        ends = self.engine.read_ends(states, segment.end, self.number) if self._is_last(segment.end) else None
+        stopped = self.engine.count_stopped(states, self.number)
+        if self.writer:
+            self.writer.write_records(self.number, segment.first, len(segment.rows), readings)
+            if ends is not None:
+                self.writer.write_ends(self.number, 1, ends)
+        boundary.progress.computed((segment.end - step) * self.size, segment.end, stopped, seconds, readings)
+        return states, segment.end
+
+    def _save(self, step: int, states: State, pace: Pace) -> None:
+        begun = time.perf_counter()
+        self.checkpoints.save(step, states)
+        pace.saved(time.perf_counter() - begun)
+
+    def _restore(self, step: int) -> State:
+        with numerics(self.engine.program.precision):
+            return self.checkpoints.restore(step, self.engine.abstract_states())
+
+    def _whole_results(self) -> list[int]:
+        """How many records and ends are whole; tells if there were more."""
+        assert self.writer is not None
+        group = self.writer.read()
+        whole = [group.whole(self.number, dim) for dim in (RECORD, END)]
+        if whole != [group.reached(self.number, dim) for dim in (RECORD, END)]:
+            self.say(f"{self._name}: its results are damaged")
+        return whole
+
+    def _is_last(self, step: int) -> bool:
+        return step == self.engine.program.steps
+
+    def _records_before(self, step: int) -> int:
+        return records_before(self.engine.program.records, step)
+
+    def _ends_before(self, step: int) -> int:
+        return len(ENDS) if self._is_last(step) else 1
+
+    @property
+    def _name(self) -> str:
+        return self.engine.program.label + (f", wave {self.number + 1}" if self.engine.waves > 1 else "")
+
+
+def records_before(records: Sequence[int], step: int) -> int:
+    """Records that are read on the way to a step; the last state is read as soon as it is reached."""
+    return len(records) if step == records[-1] else bisect.bisect_left(records, step)
