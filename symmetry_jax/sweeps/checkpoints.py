@@ -74,6 +74,7 @@ class Checkpoints:
             DamagedError: on every host, with what is wrong.
         """
         read = functools.partial(self._read, step)
+        self.shapes(step)  # whoever reads it without a target needs these
         label = _attempt(lambda: read(LABEL, ocp.args.JsonRestore()))
         states = _attempt(lambda: read(STATES, ocp.args.StandardRestore(target, strict=False)))
         identity = self.identity if self.identity is not None else label.get("identity")

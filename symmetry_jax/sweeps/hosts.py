@@ -15,6 +15,9 @@ from symmetry_jax.errors import InputError
 
 Answer = TypeVar("Answer")
 
+BLOCK = 4096  # bytes
+LOST_SECONDS = 20  # without a sign of life from a process, after which the others end
+
 
 def connect(coordinator: str | None, processes: int | None, process: int | None) -> None:
     """Joins this process to the others, before anything else uses jax.
@@ -28,7 +31,7 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
         InputError: if they cannot be found or reached.
     """
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        jax.distributed.initialize(coordinator, processes, process, heartbeat_timeout_seconds=LOST_SECONDS)
     except (ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise InputError(f"--distributed: the processes cannot be connected: {reason}") from error
@@ -77,9 +80,8 @@ def combine(parts: np.ndarray) -> np.ndarray:
 
 
 def _broadcast(content: dict[str, Any]) -> dict[str, Any]:
-    text = np.frombuffer(json.dumps(content).encode(), np.uint8)
-    length = int(multihost_utils.broadcast_one_to_all(np.int32(text.size)))
-    padded = np.zeros(length, np.uint8)
-    if is_first():
-        padded[:] = text
-    return json.loads(bytes(multihost_utils.broadcast_one_to_all(padded)))
+    text = json.dumps(content).encode()
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
+    padded = -(-length // BLOCK) * BLOCK  # few sizes, since each is another program
+    block = np.frombuffer(text.ljust(padded)[:padded], np.uint8)
+    return json.loads(bytes(multihost_utils.broadcast_one_to_all(block)))

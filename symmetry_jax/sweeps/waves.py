@@ -2,22 +2,32 @@
 
 import bisect
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from symmetry_jax.errors import DamagedError, InterruptionError
 from symmetry_jax.learning.process import State
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.compiling import compile_seconds
 from symmetry_jax.sweeps.engine import Engine
-from symmetry_jax.sweeps.hosts import anywhere, on_first
+from symmetry_jax.sweeps.hosts import combine, is_first, on_first
 from symmetry_jax.sweeps.interruption import Interruption
 from symmetry_jax.sweeps.pace import Pace
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.progress import Progress
 from symmetry_jax.sweeps.results import END, ENDS, RECORD, Writer
 from symmetry_jax.sweeps.segments import next_segment
+
+
+class Decision(NamedTuple):
+    """What all hosts do next: leave the study, save, and not pass a step with the next segment."""
+
+    leave: bool
+    save: bool
+    stop: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +37,12 @@ class Boundary:
     pace: Pace
     progress: Progress
     interruption: Interruption
+
+    def decide(self, step: int) -> Decision:
+        """Any host may ask to leave; the clock of the first one says the rest."""
+        first = [self.pace.is_due(step), self.pace.stop(step)] if is_first() else [0, 0]
+        leave, save, stop = combine(np.array([self.interruption.asked, *first], np.int32))
+        return Decision(bool(leave), bool(save), int(stop))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +101,13 @@ class Wave:
             states = self._start(previous())
         elif self.writer:
             self.writer.rewind(self.number, self._records_before(step), 1)
+        decision = boundary.decide(step)
         while step < self.engine.program.steps:
-            states, step = self._advance(states, step, boundary)
-            stopping = anywhere(boundary.interruption.asked)
-            if stopping or self._is_last(step) or on_first(functools.partial(boundary.pace.is_due, step)):
+            states, step = self._advance(states, step, decision.stop, boundary)
+            decision = boundary.decide(step)
+            if decision.leave or decision.save or self._is_last(step):
                 self._save(step, states, boundary.pace)
-            if stopping:
+            if decision.leave:
                 self.checkpoints.wait()
                 raise InterruptionError
         self.checkpoints.keep_only(step)
@@ -103,10 +120,10 @@ class Wave:
             self.writer.write_ends(self.number, 0, readings)
         return states
 
-    def _advance(self, states: State, step: int, boundary: Boundary) -> tuple[State, int]:
-        """Computes a segment and writes its results."""
+    def _advance(self, states: State, step: int, stop: int, boundary: Boundary) -> tuple[State, int]:
+        """Computes a segment that does not pass a step, and writes its results."""
         begun, compiled = time.perf_counter(), compile_seconds()
-        segment = next_segment(self.engine.program.records, step, on_first(lambda: boundary.pace.stop(step)))
+        segment = next_segment(self.engine.program.records, step, stop)
         states, readings = self.engine.advance(states, segment, self.number)
         seconds = time.perf_counter() - begun - (compile_seconds() - compiled)
         boundary.pace.computed(segment.end - step, seconds)

@@ -17,7 +17,7 @@ from symmetry_jax.sweeps import sealed, waves
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.results import Writer
 from symmetry_jax.sweeps.runner import run_study
-from tests.sweeps.walks import STUDY, config
+from trials.walks import STUDY, config
 
 WAVES = {"wave": 4}  # on two devices with tiles of two
 

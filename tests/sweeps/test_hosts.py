@@ -1,0 +1,89 @@
+"""Several processes at one study, connected by jax.distributed on this machine."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from symmetry_jax import load_results, load_run
+from symmetry_jax.errors import InputError
+from symmetry_jax.sweeps import hosts
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 120  # seconds
+
+
+def start(workdir, *where, devices=1):
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "trials.walks", workdir, *map(str, where)]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def start_two(workdir):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return [start(workdir, address, 2, process) for process in range(2)]
+
+
+def end(process):
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    return said
+
+
+def assert_same(workdir, other):
+    for sweep in ("there", "back"):
+        xr.testing.assert_identical(load_results(workdir, sweep), load_results(other, sweep))
+    for push in (1.0, 2.0, 3.0):
+        np.testing.assert_array_equal(load_run(workdir, start=5.0, push=push), load_run(other, start=5.0, push=push))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The study on one process with two devices."""
+    workdir = tmp_path_factory.mktemp("alone") / "work"
+    end(start(workdir, devices=2))
+    return workdir
+
+
+def test_two_processes_are_as_one_and_write_once(alone, tmp_path):
+    first, second = start_two(tmp_path / "work")
+    assert "2 hosts" in end(first) and "2 hosts" not in end(second)
+    assert_same(tmp_path / "work", alone)
+    manifest = json.loads((tmp_path / "work" / "manifest.json").read_text())
+    assert manifest["processes"] == 2 and manifest["devices"]["count"] == 2 and len(manifest["programs"]) == 2
+
+
+def test_a_lost_process_ends_the_job_and_another_number_of_processes_goes_on(alone, tmp_path):
+    workdir = tmp_path / "work"
+    first, second = start_two(workdir)
+    deadline = time.monotonic() + PATIENCE
+    while len(list(workdir.glob("checkpoints/000/0001/*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second.kill()
+    first.communicate(timeout=PATIENCE)
+    assert first.returncode not in (0, None)
+    assert "finished" not in json.loads((workdir / "manifest.json").read_text())
+    end(start(workdir, devices=1))
+    assert_same(workdir, alone)
+    manifest = json.loads((workdir / "manifest.json").read_text())
+    assert manifest["processes"] == 2 and manifest["resumed"][-1]["processes"] == 1
+
+
+def test_on_one_host_nothing_is_sent():
+    assert hosts.is_first() and hosts.on_first(lambda: {"a": 1}) == {"a": 1}
+    assert hosts.anywhere(True) and not hosts.anywhere(False)
+    np.testing.assert_array_equal(hosts.combine(np.arange(3)), [0, 1, 2])
+
+
+def test_processes_that_cannot_be_reached():
+    with pytest.raises(InputError, match="cannot be connected"):
+        hosts.connect(None, None, None)

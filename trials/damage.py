@@ -1,0 +1,147 @@
+"""Damages every file of a work directory in turn and lets the study go on: `make damage`, a few minutes.
+
+Each file of a study, finished or killed half-way, has one bit changed, or is cut in half, emptied or removed. What can then be
+loaded of it must be right; and the study is run again, and must end with the bits of one that was left alone. The record of the
+last run is `results/damage.json`.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from symmetry_jax.errors import InputError
+from symmetry_jax.sweeps.devices import use_all_cores
+from symmetry_jax.sweeps.machine import describe_machine
+from symmetry_jax.sweeps.sealed import write_json
+from trials.studies import ROOT, bits, bits_of_results, temporary_folder
+from trials.walks import run
+
+HALF_WAY = "checkpoints/000/0001"  # of the second wave of the first of two programs
+
+
+def _flip(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 16]) + content[middle + 1 :] if content else b"\x10"
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "one bit changed": _flip,
+    "cut in half": lambda content: content[: len(content) // 2],
+    "emptied": lambda content: b"",
+    "removed": lambda content: None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of damage to one file.
+
+    Attributes:
+        kind: of file: its path, with numbers and digests left out.
+        damage: what was done to it.
+        loaded_wrong: whether something could be loaded that is not what was computed.
+        told: whether the study said that something was damaged when it went on; if not, nothing was missing.
+        repaired: whether it then ended with the right bits.
+    """
+
+    kind: str
+    damage: str
+    loaded_wrong: bool
+    told: bool
+    repaired: bool
+
+
+def main() -> None:
+    """Damages everything, prints a table and writes the record; fails if a number was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
+    arguments = parser.parse_args()
+    use_all_cores()
+    with temporary_folder() as name:
+        folder = Path(name)
+        finished, killed = prepare(folder)
+        found = {"finished": [*damage_all(finished, finished)], "killed half-way": [*damage_all(killed, finished)]}
+    record = {state: table(outcomes) for state, outcomes in found.items()}
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    write_json(arguments.results / "damage.json", {**record, "machine": describe_machine()})
+    for state, rows in record.items():
+        print(f"\nA study that was {state}:", *map(_line, rows), sep="\n")
+    if any(row["loaded_wrong"] or row["repaired"] < row["tried"] for rows in record.values() for row in rows):
+        raise SystemExit("damage led to a wrong number")
+
+
+def prepare(folder: Path) -> tuple[Path, Path]:
+    """A work directory of a finished study, and one of a study that was killed half-way."""
+    finished, killed = folder / "finished", folder / "killed"
+    _quietly(finished)
+    process = subprocess.Popen([sys.executable, "-m", "trials.walks", killed], cwd=ROOT, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len([*(killed / HALF_WAY).glob("[0-9]*")]) < 2:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    return finished, killed
+
+
+def damage_all(workdir: Path, finished: Path, files: Sequence[Path] | None = None) -> Iterator[Outcome]:
+    """Tries every damage on files of a work directory (all of them by default), each on a copy."""
+    expected, loaded = bits(finished), bits_of_results(workdir)
+    every = sorted(path for path in workdir.rglob("*") if path.is_file() and path.name != "lock")
+    for file in files if files is not None else every:
+        for damage in DAMAGES:
+            yield _try(workdir, file.relative_to(workdir), damage, loaded, expected)
+
+
+def table(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+    """Outcomes counted by kind of file and damage."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for outcome in outcomes:
+        blank = {"kind": outcome.kind, "damage": outcome.damage, "tried": 0, "loaded_wrong": 0, "told": 0, "repaired": 0}
+        row = rows.setdefault((outcome.kind, outcome.damage), blank)
+        row["tried"] += 1
+        for name in ("loaded_wrong", "told", "repaired"):
+            row[name] += getattr(outcome, name)
+    return [*rows.values()]
+
+
+def _try(workdir: Path, file: Path, damage: str, loaded: dict[str, str], expected: dict[str, str]) -> Outcome:
+    copy = workdir.with_name("copy")
+    shutil.copytree(workdir, copy)
+    content = DAMAGES[damage]((copy / file).read_bytes())
+    (copy / file).unlink()
+    if content is not None:
+        (copy / file).write_bytes(content)
+    wrong = False
+    with contextlib.suppress(InputError):  # which says that it is damaged
+        wrong = bits_of_results(copy) != loaded
+    told = any("damaged" in line for line in _quietly(copy))
+    outcome = Outcome(_kind(file), damage, wrong, told, bits(copy) == expected)
+    shutil.rmtree(copy)
+    return outcome
+
+
+def _quietly(workdir: Path) -> list[str]:
+    with contextlib.redirect_stderr(io.StringIO()):
+        return run(workdir)
+
+
+def _kind(file: Path) -> str:
+    parts = [re.sub(r"^([0-9]+|[0-9a-f]{32})$", "*", part) for part in file.parts]
+    return "/".join(parts[:2] + (["..."] if len(parts) > 4 else []) + parts[2:][-2:])
+
+
+def _line(row: dict[str, Any]) -> str:
+    counts = "{tried:>4} tried {told:>4} told {repaired:>4} repaired {loaded_wrong:>3} loaded wrong".format(**row)
+    return f"{row['kind']:<60}{row['damage']:<18}{counts}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""A study in a child process, and everything that it found, in bits."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.loading import load_sweeps
+from symmetry_jax.sweeps.precision import numerics
+
+ROOT = Path(__file__).parent.parent
+
+# a small study of four programs, each in two waves or one, that saves every few steps
+STUDY = (
+    "--config=configs/near_identical_filters.py:smoke",
+    "--config.wave=16",
+    "--config.save_steps=6",
+    "--config.sweep.learning_rate=0.1",
+    "--config.filters=(4,4)",
+    "--config.batch_size=8",
+)
+
+
+def start(workdir: Path, cache: Path, settings: Sequence[str] = STUDY) -> "subprocess.Popen[bytes]":
+    """Starts the study, or goes on with it, as a user would.
+
+    Args:
+        workdir: its work directory.
+        cache: where compiled programs are kept, so that children after the first start sooner.
+        settings: its command line.
+    """
+    command = [sys.executable, "-m", "symmetry_jax", "run", f"--workdir={workdir}", *settings]
+    kept = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    with log_of(workdir).open("a") as log:
+        return subprocess.Popen(command, cwd=ROOT, env=os.environ | kept, stdout=log, stderr=subprocess.STDOUT)
+
+
+def finish(workdir: Path, cache: Path, settings: Sequence[str] = STUDY) -> str:
+    """Lets the study go on to its end; returns what it said.
+
+    Raises:
+        SystemExit: if it ended in any other way.
+    """
+    log_of(workdir).unlink(missing_ok=True)
+    code = start(workdir, cache, settings).wait()
+    said = log_of(workdir).read_text()
+    if code != 0:
+        raise SystemExit(f"a study that was left alone ended with {code}:\n{said}")
+    return said
+
+
+def log_of(workdir: Path) -> Path:
+    """Where a child's words are kept."""
+    return workdir.with_name(f"{workdir.name}.log")
+
+
+def bits(workdir: Path) -> dict[str, str]:
+    """A digest of every array of results, of the last states of every wave, and of the claims."""
+    digests = bits_of_results(workdir)
+    for folder in sorted((workdir / "checkpoints").glob("*/*")):
+        for name, leaf in _last_states(folder):
+            digests[f"{folder.relative_to(workdir)} {name}"] = _digest(leaf)
+    claims = workdir / "claims.json"
+    return digests | ({"claims": hashlib.sha256(claims.read_bytes()).hexdigest()} if claims.exists() else {})
+
+
+def bits_of_results(workdir: Path) -> dict[str, str]:
+    """A digest of every array of results.
+
+    Raises:
+        InputError: if they are damaged.
+    """
+    return {
+        f"{sweep} {name}": _digest(values.values)
+        for sweep, results in load_sweeps(workdir).items()
+        for name, values in results.variables.items()
+    }
+
+
+def leftovers(workdir: Path) -> list[str]:
+    """What a finished study should not leave: temporary files, and more than one checkpoint of a wave."""
+    names = [path.relative_to(workdir).as_posix() for path in workdir.rglob("*")]
+    temporary = [name for name in names if "tmp" in name or name.endswith(".partial")]
+    folders = [folder for folder in (workdir / "checkpoints").glob("*/*") if len(list(folder.iterdir())) > 1]
+    return [*temporary, *(folder.relative_to(workdir).as_posix() for folder in folders)]
+
+
+def _last_states(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with closing(Checkpoints(folder, read_only=True)) as checkpoints, numerics("float64"):
+        (step,) = checkpoints.steps()
+        shapes = checkpoints.shapes(step)
+        target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(checkpoints.restore(step, target)):
+            yield jax.tree_util.keystr(path), np.asarray(leaf)
+
+
+def _digest(values: np.ndarray[Any, Any]) -> str:
+    content = repr(values.tolist()).encode() if values.dtype.kind in "OU" else np.ascontiguousarray(values).tobytes()
+    return hashlib.sha256(f"{values.dtype.kind} {values.shape}".encode() + content).hexdigest()
+
+
+def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for studies that is removed in the end."""
+    return tempfile.TemporaryDirectory(prefix="symmetry_jax_")

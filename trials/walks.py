@@ -1,0 +1,72 @@
+"""A study that has neither a network nor a symmetry: runs that walk, there and back; quick to compile.
+
+`python -m trials.walks WORKDIR [COORDINATOR PROCESSES PROCESS]` runs a long one.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
+from symmetry_jax.sweeps.axes import Axes
+from symmetry_jax.sweeps.hosts import connect
+from symmetry_jax.sweeps.program import Program
+from symmetry_jax.sweeps.runner import run_study
+from symmetry_jax.sweeps.study import Study
+
+
+def _init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
+    del data
+    return State(hparams["start"] if previous is None else previous.variables)
+
+
+def _step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, jax.Array]:
+    del data, step
+    return State(state.variables + hparams["push"]), state.variables
+
+
+WALK = Process(_init, _step)
+POSITION = Measure("position", lambda state, *_: state.variables)
+PLACE = Measure("place", lambda state, *_: state.variables, when="ends")
+AXES: dict[str | tuple[str, ...], Any] = {"start": [0.0, 5.0], "push": [1.0, 2.0, 3.0]}
+
+
+def _build(config: ConfigDict) -> list[Program]:
+    there = Program("there", WALK, (POSITION, PLACE), Axes.of(AXES | dict(config.axes)), (), (0, 4, 7, config.steps))
+    back = Program("back", WALK, (POSITION,), Axes.of(AXES | {"push": [-1.0, -2.0, -3.0]}), (), (0, 7), after=0)
+    return [there, back] if there.axes.size == back.axes.size else [there]
+
+
+STUDY = Study("Where does it go?", _build, lambda results: [], lambda results: [], lambda results, claims: "There and back.")
+
+
+def config(**changes: Any) -> ConfigDict:
+    """Settings of the walk, some of them changed."""
+    settings = {
+        "study": "walk",
+        "precision": "float32",
+        "axes": {},
+        "steps": 9,
+        "tile": 2,
+        "wave": 0,
+        "save_steps": 3,
+        "save_seconds": 60.0,
+    }
+    return ConfigDict(settings | changes)
+
+
+def run(workdir: Path) -> list[str]:
+    """Runs a long walk in two waves, with many checkpoints; returns what was said."""
+    said: list[str] = []
+    run_study(STUDY, config(steps=600, wave=4, save_steps=40), workdir, "", said.append)
+    return said
+
+
+if __name__ == "__main__":
+    folder, *where = sys.argv[1:]
+    if where:
+        connect(where[0], int(where[1]), int(where[2]))
+    print(*run(Path(folder)), sep="\n")
