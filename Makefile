@@ -5,7 +5,7 @@ VENV ?= .venv
 WORKDIR ?= work/near_identical_filters
 BIN := $(VENV)/bin
 
-.PHONY: study smoke test test-all bench clean
+.PHONY: study smoke test test-all test-oldest bench chaos damage devices waves clean
 
 study: $(VENV)/study
 	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=$(WORKDIR)
@@ -23,11 +23,19 @@ test: $(VENV)/test
 test-all: $(VENV)/test
 	$(BIN)/pytest -n 2 -m "slow or not slow"
 
+# the suite again, with the oldest versions that are supported
+test-oldest: $(VENV)_oldest/test
+	$(VENV)_oldest/bin/pytest -n 2
+
 bench: $(VENV)/bench
 	$(BIN)/python -m benchmarks.throughput
 
+# what a study survives; each writes its record into trials/results
+chaos damage devices waves: $(VENV)/study
+	$(BIN)/python -m trials.$@
+
 clean:
-	rm -rf $(VENV) work .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)_oldest work .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # One file in the environment for each set of requirements that is installed.
 $(VENV)/python:
@@ -41,6 +49,11 @@ $(VENV)/study: $(VENV)/python requirements.txt
 
 $(VENV)/test: $(VENV)/study tests/requirements.txt
 	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	touch $@
+
+$(VENV)_oldest/test: requirements.txt tests/requirements.txt tests/oldest.txt
+	$(PYTHON) -m venv $(VENV)_oldest
+	$(VENV)_oldest/bin/pip install --quiet --requirement requirements.txt --requirement tests/requirements.txt --constraint tests/oldest.txt
 	touch $@
 
 $(VENV)/bench: $(VENV)/study benchmarks/requirements.txt

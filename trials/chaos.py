@@ -18,7 +18,7 @@ from typing import Any
 
 from symmetry_jax.sweeps.machine import describe_machine
 from symmetry_jax.sweeps.sealed import write_json
-from trials.studies import bits, finish, leftovers, start, temporary_folder
+from trials.studies import SMALL, Command, bits, finish, leftovers, start, study, temporary_folder
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # half of the kills cannot be heard
 MOMENTS = ("any time", "saving a checkpoint", "writing results")
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
     arguments = parser.parse_args()
     with temporary_folder() as folder:
-        record = chaos(Path(folder), arguments.kills, random.Random(arguments.seed))
+        record = chaos(study(*SMALL), Path(folder), arguments.kills, random.Random(arguments.seed))
     arguments.results.mkdir(parents=True, exist_ok=True)
     write_json(arguments.results / "chaos.json", record | {"machine": describe_machine()})
     print(*(f"{name}: {value}" for name, value in record.items()), sep="\n")
@@ -53,16 +53,16 @@ def main() -> None:
         raise SystemExit("a study that was killed is not what it should be")
 
 
-def chaos(folder: Path, kills: int, draw: random.Random) -> dict[str, Any]:
-    """Kills studies in a folder so many times.
+def chaos(command: Command, folder: Path, kills: int, draw: random.Random) -> dict[str, Any]:
+    """Kills studies in a folder so many times, each until it is finished.
 
     Returns:
         Counts of kills, exit codes that should not be, and what differs in studies that were killed: nothing, one hopes.
     """
     cache, undisturbed = folder / "cache", folder / "undisturbed"
-    finish(folder / "first", cache)  # compiles
+    finish(command, folder / "first", cache)  # compiles
     begun = time.monotonic()
-    finish(undisturbed, cache)
+    finish(command, undisturbed, cache)
     seconds = time.monotonic() - begun
     expected = bits(undisturbed)
     found: list[Kill] = []
@@ -70,8 +70,8 @@ def chaos(folder: Path, kills: int, draw: random.Random) -> dict[str, Any]:
     while len(found) < kills:
         workdir = folder / f"study{studies}"
         studies += 1
-        found += _torment(workdir, cache, draw, seconds, kills - len(found))
-        finish(workdir, cache)
+        found += _torment(command, workdir, cache, draw, seconds, kills - len(found))
+        finish(command, workdir, cache)
         differences += [f"{workdir.name}: {name}" for name, digest in bits(workdir).items() if digest != expected.get(name)]
         remains += [f"{workdir.name}: {name}" for name in leftovers(workdir)]
     return {
@@ -88,21 +88,21 @@ def chaos(folder: Path, kills: int, draw: random.Random) -> dict[str, Any]:
     }
 
 
-def _torment(workdir: Path, cache: Path, draw: random.Random, seconds: float, most: int) -> list[Kill]:
+def _torment(command: Command, workdir: Path, cache: Path, draw: random.Random, seconds: float, most: int) -> list[Kill]:
     """Kills one study, again and again, until it is finished or was killed often enough."""
     found: list[Kill] = []
     while len(found) < most:
-        kill = _run_and_kill(workdir, cache, draw, seconds)
+        kill = _run_and_kill(command, workdir, cache, draw, seconds)
         if kill is None:
             break
         found.append(kill)
     return found
 
 
-def _run_and_kill(workdir: Path, cache: Path, draw: random.Random, seconds: float) -> Kill | None:
+def _run_and_kill(command: Command, workdir: Path, cache: Path, draw: random.Random, seconds: float) -> Kill | None:
     """Starts the study and kills it; none if it was finished before the moment came."""
     number, moment = draw.choice(SIGNALS), draw.choice(MOMENTS)
-    process = start(workdir, cache)
+    process = start(command, workdir, cache)
     time.sleep(STARTING)
     if moment == "any time":
         _wait(process, draw.uniform(0, seconds))

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from symmetry_jax.sweeps.precision import numerics
 
 ROOT = Path(__file__).parent.parent
 
-# a small study of four programs, each in two waves or one, that saves every few steps
-STUDY = (
+Command = Callable[[Path], Sequence[str]]  # from a work directory, what Python is to run
+
+# a small study of four programs, the first of them in two waves, that saves every few steps
+SMALL = (
     "--config=configs/near_identical_filters.py:smoke",
-    "--config.wave=16",
+    "--config.wave=8",
     "--config.save_steps=6",
     "--config.sweep.learning_rate=0.1",
     "--config.filters=(4,4)",
@@ -30,28 +32,39 @@ STUDY = (
 )
 
 
-def start(workdir: Path, cache: Path, settings: Sequence[str] = STUDY) -> "subprocess.Popen[bytes]":
-    """Starts the study, or goes on with it, as a user would.
+def study(*settings: str) -> Command:
+    """A study with some settings, as a user would run it."""
+    return lambda workdir: ["-m", "symmetry_jax", "run", f"--workdir={workdir}", *settings]
+
+
+def walk(workdir: Path) -> Sequence[str]:
+    """The walk, which is quicker."""
+    return ["-m", "trials.walks", str(workdir)]
+
+
+def start(command: Command, workdir: Path, cache: Path) -> "subprocess.Popen[bytes]":
+    """Starts a study, or goes on with it.
 
     Args:
+        command: which.
         workdir: its work directory.
         cache: where compiled programs are kept, so that children after the first start sooner.
-        settings: its command line.
     """
-    command = [sys.executable, "-m", "symmetry_jax", "run", f"--workdir={workdir}", *settings]
     kept = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     with log_of(workdir).open("a") as log:
-        return subprocess.Popen(command, cwd=ROOT, env=os.environ | kept, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [sys.executable, *command(workdir)], cwd=ROOT, env=os.environ | kept, stdout=log, stderr=subprocess.STDOUT
+        )
 
 
-def finish(workdir: Path, cache: Path, settings: Sequence[str] = STUDY) -> str:
-    """Lets the study go on to its end; returns what it said.
+def finish(command: Command, workdir: Path, cache: Path) -> str:
+    """Lets a study go on to its end; returns what it said.
 
     Raises:
         SystemExit: if it ended in any other way.
     """
     log_of(workdir).unlink(missing_ok=True)
-    code = start(workdir, cache, settings).wait()
+    code = start(command, workdir, cache).wait()
     said = log_of(workdir).read_text()
     if code != 0:
         raise SystemExit(f"a study that was left alone ended with {code}:\n{said}")

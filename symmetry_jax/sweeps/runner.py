@@ -23,6 +23,7 @@ from symmetry_jax.sweeps.pace import Pace
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.progress import Progress
+from symmetry_jax.sweeps.results import FOLDER as RESULTS
 from symmetry_jax.sweeps.results import Writer, group_path, result_bytes
 from symmetry_jax.sweeps.sealed import write_json
 from symmetry_jax.sweeps.segments import SPANS
@@ -102,7 +103,9 @@ def _enter(
     try:
         known = read_manifest(workdir)
     except InputError:
-        say(f"{workdir / MANIFEST} is damaged: it begins anew")
+        known = {}
+    if not known and (workdir / RESULTS).exists():
+        say(f"{workdir / MANIFEST} is damaged or missing: it begins anew")
         known = {"note": "an earlier manifest was damaged: what it told of versions, devices and times is lost"}
     if fork is not None and known.get("fork") != str(fork):
         raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds one")
@@ -230,11 +233,13 @@ class _Study:
         if states is not None:
             progress.known(step * wave.size, step, engine.count_stopped(states, wave.number))
         left = engine.program.steps - step
-        if left:
-            if not self.begun:
-                self._manifest.begin(self._say)
-                self.begun = True
-            wave.compute(step, states, lambda: self._previous(index, wave.number), self._boundary)
+        if not left:
+            wave.checkpoints.keep_only(step)
+            return 0
+        if not self.begun:
+            self._manifest.begin(self._say)
+            self.begun = True
+        wave.compute(step, states, lambda: self._previous(index, wave.number), self._boundary)
         return left * wave.size
 
     def _previous(self, index: int, number: int) -> State | None:

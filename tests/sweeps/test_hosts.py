@@ -20,17 +20,28 @@ ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 120  # seconds
 
 
-def start(workdir, *where, devices=1):
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+def start(workdir, *where, devices=1, **variables):
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"} | variables
     command = [sys.executable, "-m", "trials.walks", workdir, *map(str, where)]
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def start_two(workdir):
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+        return free.getsockname()[1]
+
+
+def start_two(workdir):
+    address = f"127.0.0.1:{free_port()}"
     return [start(workdir, address, 2, process) for process in range(2)]
+
+
+def start_two_as_slurm_does(workdir):
+    """With the variables that Slurm sets for a task, from which jax finds the rest."""
+    job = {"SLURM_JOB_ID": str(free_port()), "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_NTASKS": "2"}
+    tasks = ({"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)} for task in range(2))
+    return [start(workdir, "found", **job, **task) for task in tasks]
 
 
 def end(process):
@@ -55,7 +66,7 @@ def alone(tmp_path_factory):
 
 
 def test_two_processes_are_as_one_and_write_once(alone, tmp_path):
-    first, second = start_two(tmp_path / "work")
+    first, second = start_two_as_slurm_does(tmp_path / "work")
     assert "2 hosts" in end(first) and "2 hosts" not in end(second)
     assert_same(tmp_path / "work", alone)
     manifest = json.loads((tmp_path / "work" / "manifest.json").read_text())
