@@ -83,7 +83,7 @@ def prepare(folder: Path) -> tuple[Path, Path]:
     """A work directory of a finished study, and one of a study that was killed half-way."""
     finished, killed = folder / "finished", folder / "killed"
     _quietly(finished)
-    process = subprocess.Popen([sys.executable, "-m", "trials.walks", killed], cwd=ROOT, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "trials.walking", killed], cwd=ROOT, stderr=subprocess.DEVNULL)
     while process.poll() is None and len([*(killed / HALF_WAY).glob("[0-9]*")]) < 2:
         time.sleep(0.001)
     process.kill()

@@ -39,7 +39,7 @@ def study(*settings: str) -> Command:
 
 def walk(workdir: Path) -> Sequence[str]:
     """The walk, which is quicker."""
-    return ["-m", "trials.walks", str(workdir)]
+    return ["-m", "trials.walking", str(workdir)]
 
 
 def start(command: Command, workdir: Path, cache: Path) -> "subprocess.Popen[bytes]":

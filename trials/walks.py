@@ -1,22 +1,13 @@
-"""A study that has neither a network nor a symmetry: runs that walk, there and back; quick to compile.
+"""A study that has neither a network nor a symmetry: runs that walk, there and back; quick to compile."""
 
-`python -m trials.walks WORKDIR` runs a long one; with `COORDINATOR PROCESSES PROCESS` after it, or with `found` where jax finds
-these by itself, it is one of several processes.
-"""
-
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from symmetry_jax.__main__ import INTERRUPTED
-from symmetry_jax.errors import InterruptionError
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
 from symmetry_jax.sweeps.axes import Axes
-from symmetry_jax.sweeps.hosts import connect
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.runner import run_study
 from symmetry_jax.sweeps.study import Study
@@ -67,21 +58,3 @@ def run(workdir: Path) -> list[str]:
     said: list[str] = []
     run_study(STUDY, config(steps=600, wave=4, save_steps=40), workdir, "", said.append)
     return said
-
-
-def main() -> None:
-    """Runs it, and exits as the command line does."""
-    folder, *where = sys.argv[1:]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if where == ["found"]:
-        connect(None, None, None)
-    elif where:
-        connect(where[0], int(where[1]), int(where[2]))
-    try:
-        print(*run(Path(folder)), sep="\n")
-    except (InterruptionError, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
-
-
-if __name__ == "__main__":
-    main()

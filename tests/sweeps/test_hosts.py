@@ -22,7 +22,7 @@ PATIENCE = 120  # seconds
 
 def start(workdir, *where, devices=1, **variables):
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"} | variables
-    command = [sys.executable, "-m", "trials.walks", workdir, *map(str, where)]
+    command = [sys.executable, "-m", "trials.walking", workdir, *map(str, where)]
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
