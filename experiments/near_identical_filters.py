@@ -38,7 +38,7 @@ from symmetry_jax.reports.growth import VARIED, each_setting, final_growth, near
 from symmetry_jax.reports.twins import KINKED, REFERENCE, fates_in_words, twin_claims, twin_lines
 from symmetry_jax.sweeps.axes import Axes, parse_axes
 from symmetry_jax.sweeps.precision import PRECISIONS, Precision
-from symmetry_jax.sweeps.program import SPACINGS, Program, record_steps
+from symmetry_jax.sweeps.program import MOST_RECORDS, SPACINGS, Program, record_steps
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Study
 from symmetry_jax.symmetry.units import Symmetry
 
@@ -147,7 +147,8 @@ def _start(model: CNN, static: Static) -> Start:
 def _pairs(config: ConfigDict) -> dict[str, tuple[int, int]]:
     """The twins of each convolutional layer."""
     for number, filters in enumerate(config.filters):
-        if len(set(config.twins)) != 2 or len(config.twins) != 2 or not all(0 <= unit < filters for unit in config.twins):
+        units = [unit for unit in config.twins if type(unit) is int and 0 <= unit < filters]
+        if len(config.twins) != 2 or len(set(units)) != 2:
             raise InputError(f"twins={config.twins} are not two filters of layer conv_{number}, which has 0..{filters - 1}")
     return {f"conv_{number}": tuple(config.twins) for number in range(len(config.filters))}
 
@@ -160,15 +161,15 @@ def _weights(model: CNN, data: Dataset, symmetry: Symmetry, pairs: Pairs) -> Ite
 
 
 def _check_axes(config: ConfigDict, static: Static, axes: Axes) -> None:
-    missing = sorted({*STATIC, "seed", "epsilon", "learning_rate"} - {*static, *axes.runs()})
+    missing = sorted({*STATIC, "seed", "epsilon", "learning_rate"} - {*static, *axes.names})
     if missing:
         raise InputError(f"this study needs an axis for {', '.join(missing)}")
     if any(name in axis.names and len(axis.names) > 1 for axis in axes.axes for name in VARIED):
         raise InputError(f"zipped={config.zipped}: seed and epsilon are axes of their own in this study")
-    if not all(isinstance(epsilon, int | float) and epsilon >= 0 for epsilon in axes.runs()["epsilon"].tolist()):
-        raise InputError("axis epsilon: a distance is a number, 0 or more")
-    if config.check_seeds < 1 or config.quotient_steps < 1:
-        raise InputError(f"check_seeds={config.check_seeds} and quotient_steps={config.quotient_steps}: at least 1")
+    if config.check_seeds < 1:
+        raise InputError(f"check_seeds={config.check_seeds}: at least 1")
+    if not 1 <= config.quotient_steps < MOST_RECORDS:
+        raise InputError(f"quotient_steps={config.quotient_steps}: 1 to {MOST_RECORDS - 1:,}, since every step is recorded")
 
 
 def claims(results: Results) -> list[Claim]:

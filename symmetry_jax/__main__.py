@@ -16,7 +16,7 @@ def main() -> None:
         from symmetry_jax.command_line import run_command
 
         run_command()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):  # or nobody listens any more
         print("interrupted: the same command goes on from what was saved", file=sys.stderr)
         sys.exit(INTERRUPTED)
 

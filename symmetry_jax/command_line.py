@@ -138,7 +138,10 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     """Parses flags; what is wrong with them, or in the settings, is one line."""
     try:
         return flags.FLAGS(arguments)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+    except (flags.Error, AttributeError, KeyError, SyntaxError, TypeError, ValueError, OSError) as error:
+        if isinstance(error, AttributeError) and isinstance(error.args[0], KeyError):  # it may suggest another on a second line
+            words = " ".join(error.args[0].args[0].split())
+            raise InputError(f"an override names no setting of the config: {words}") from error
         # what a config raises comes wrapped in a traceback, whose last line says what it is
         lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
-        raise InputError(lines[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
+        raise InputError(lines[-1].strip().removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error

@@ -56,5 +56,5 @@ def config(**changes: Any) -> ConfigDict:
 def run(workdir: Path) -> list[str]:
     """Runs a long walk in two waves, with many checkpoints; returns what was said."""
     said: list[str] = []
-    run_study(STUDY, config(steps=600, wave=4, save_steps=40), workdir, "", said.append)
+    run_study(STUDY, config(steps=400, wave=4, save_steps=50), workdir, "", said.append)
     return said

@@ -1,6 +1,7 @@
 """Networks in flax.linen, each of which declares its unit groups."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
@@ -27,6 +28,8 @@ Head = Literal["flatten", "average"]
 
 HEADS: dict[str, Head] = {"flatten": "flatten", "average": "average"}
 
+MOST_WEIGHTS = 2**28  # of one network: a gigabyte in float32
+
 
 class MLP(nn.Module):
     """A multilayer perceptron: (batch, ...) -> (batch, outputs); inputs are flattened.
@@ -37,6 +40,9 @@ class MLP(nn.Module):
         activation: applied elementwise after each hidden layer.
         kernel_init: initializer of all weights.
         bias_init: initializer of all biases.
+
+    Raises:
+        InputError: for sizes that are not whole numbers from 1.
     """
 
     widths: tuple[int, ...]
@@ -52,6 +58,10 @@ class MLP(nn.Module):
         for number, width in enumerate(self.widths):
             hidden = self.activation(_dense(width, f"hidden_{number}", self, hidden))
         return _dense(self.outputs, "output", self, hidden)
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, "widths", "outputs")
+        super().__post_init__()
 
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
         """Unit groups over the variables; `input_shape` is that of one example, which no group of an MLP depends on."""
@@ -75,6 +85,9 @@ class CNN(nn.Module):
         kernel_init: initializer of all weights.
         bias_init: initializer of all biases.
         lowering: how convolutions are computed.
+
+    Raises:
+        InputError: for sizes that are not whole numbers from 1, or, once the images are known, that do not fit them.
     """
 
     filters: tuple[int, ...]
@@ -91,6 +104,7 @@ class CNN(nn.Module):
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """The outputs for a batch of inputs."""
+        _check_kernel(self.kernel, inputs.shape[1:3])
         maps = inputs.transpose(3, 1, 2, 0)  # the layout of `convolve`
         for number, filters in enumerate(self.filters):
             maps = self.activation(self._layer(number, filters, maps))
@@ -98,20 +112,26 @@ class CNN(nn.Module):
         return _dense(self.outputs, "output", self, maps.reshape(-1, maps.shape[-1]).T)
 
     def __post_init__(self) -> None:
-        if not self.filters or min(*self.filters, *self.strides, self.kernel) < 1:
-            raise InputError("a CNN has one convolution or more; filters, strides and kernel are at least 1")
+        if not self.filters:
+            raise InputError("filters=(): a CNN has at least one convolution")
+        _check_sizes(self, "filters", "strides", "kernel", "outputs")
         if len(self.filters) != len(self.strides):
             raise InputError(f"filters={self.filters} and strides={self.strides}: one stride for each layer")
         super().__post_init__()
 
     def _layer(self, number: int, filters: int, maps: jax.Array) -> jax.Array:
+        _check_stride(self.strides, number, maps.shape[1:3])
         stride = (self.strides[number],) * 2
         inits = (self.kernel_init, self.bias_init)
         layer = Convolution(filters, self.kernel, stride, self.padding, *inits, self.lowering, name=f"conv_{number}")
         return layer(maps)
 
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
-        """Unit groups over the variables, for examples of (height, width, channel)."""
+        """Unit groups over the variables, for examples of (height, width, channel).
+
+        Raises:
+            InputError: if such examples are too small for the network, or it is too large for any machine.
+        """
         names = [f"conv_{number}" for number in range(len(self.filters))]
         readers = [UnitAxis(_kernel(name), 2, "fan-out") for name in names[1:]]
         head = UnitAxis(_kernel("output"), 0, "fan-out", inner=self._positions(input_shape))
@@ -120,6 +140,10 @@ class CNN(nn.Module):
     def _positions(self, input_shape: tuple[int, ...]) -> int:
         """Entries of the head's input for each channel of the last layer."""
         variables = jax.eval_shape(self.init, jax.random.key(0), jnp.zeros((1, *input_shape)))
+        weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables))
+        if weights > MOST_WEIGHTS:
+            sizes = f"filters={self.filters} and kernel={self.kernel}"
+            raise InputError(f"{sizes}: {weights:,} weights, and at most {MOST_WEIGHTS:,} are possible")
         return variables["params"]["output"]["kernel"].shape[0] // self.filters[-1]
 
 
@@ -141,6 +165,29 @@ class Convolution(nn.Module):
         kernel = self.param("kernel", self.kernel_init, shape, maps.dtype)
         bias = self.param("bias", self.bias_init, (self.filters,), maps.dtype)
         return convolve(maps, kernel, self.strides, self.padding, self.lowering) + bias[:, None, None, None]
+
+
+def _check_sizes(model: MLP | CNN, *names: str) -> None:
+    for name in names:
+        sizes = getattr(model, name)
+        if not all(type(size) is int and size >= 1 for size in (sizes if isinstance(sizes, Sequence) else [sizes])):
+            raise InputError(f"{name}={sizes!r}: whole numbers, at least 1")
+
+
+def _check_kernel(side: int, image: tuple[int, ...]) -> None:
+    most = 2 * min(image) - 1
+    if side > most:
+        raise InputError(f"kernel={side}: at most {most} for images of {_by(image)}, or weights never meet a pixel")
+
+
+def _check_stride(strides: tuple[int, ...], number: int, maps: tuple[int, ...]) -> None:
+    if strides[number] > min(maps):
+        layer = f"layer conv_{number}, which reads maps of {_by(maps)}"
+        raise InputError(f"strides={strides}: at most {min(maps)} for {layer}")
+
+
+def _by(sides: tuple[int, ...]) -> str:
+    return "x".join(map(str, sides))
 
 
 def _dense(width: int, name: str, model: MLP | CNN, inputs: jax.Array) -> jax.Array:

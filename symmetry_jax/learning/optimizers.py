@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import optax
 
+from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.process import Hparams
 
 # from the hparams of one run; what it returns as update is subtracted, times the learning rate
@@ -43,5 +44,14 @@ def adamw(hparams: Hparams) -> optax.GradientTransformation:
     """Adam on g, plus wd theta: weight decay is decoupled, at rate lr wd (Loshchilov & Hutter 2019)."""
     return optax.chain(_scale_by_adam(hparams), sgd(hparams))
 
+
+# the values of what is read above; at a momentum or a beta of 1 nothing is ever forgotten
+RANGES = {
+    "weight_decay": Interval(0),
+    "momentum": Interval(0, 1),
+    "beta1": Interval(0, 1),
+    "beta2": Interval(0, 1),
+    "adam_eps": Interval(0, ends="()"),
+}
 
 OPTIMIZERS: dict[str, Optimizer] = {"sgd": sgd, "momentum": momentum, "nesterov": nesterov, "adam": adam, "adamw": adamw}

@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.learning.intervals import Interval
+
 PyTree = Any
 Hparams = Mapping[str, jax.Array]  # every swept number of one run, traced scalars, the seed among them
 Readings = dict[str, jax.Array]  # what each measure reads, by name
@@ -57,10 +59,12 @@ class Process:
     Attributes:
         init: the state at step 0.
         step: one step.
+        ranges: the values that its hparams may have, by name; any finite number where none is named.
     """
 
     init: Init
     step: Step
+    ranges: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
 
 
 class Read(Protocol):

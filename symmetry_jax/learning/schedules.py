@@ -8,6 +8,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.process import Hparams
 
 Schedule = Callable[[Hparams, jax.Array], jax.Array]  # from hparams and step () to a factor (), of the dtype of the hparams
@@ -36,5 +37,13 @@ def step_decay(hparams: Hparams, step: jax.Array) -> jax.Array:
     every, factor = hparams["drop_every"], hparams["drop_factor"]
     return factor ** jnp.floor(step.astype(every.dtype) / every)
 
+
+RANGES = {
+    "warmup_steps": Interval(0),
+    "decay_steps": Interval(0),
+    "final_factor": Interval(0),
+    "drop_every": Interval(0, ends="()"),
+    "drop_factor": Interval(0),
+}
 
 SCHEDULES: dict[str, Schedule] = {"constant": constant, "warmup_cosine": warmup_cosine, "step": step_decay}

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.models import Initializer
 from symmetry_jax.learning.process import Hparams, PyTree
 from symmetry_jax.learning.streams import Stream, draw_key
@@ -18,6 +19,8 @@ Blocks = Mapping[str, Sequence[Sequence[int]]]  # for each group, the units that
 Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
 
 Draw = Callable[[Hparams], Initializer]
+
+RANGES = {"epsilon": Interval(0)}  # a distance
 
 INITIALIZERS: dict[str, Draw] = {
     "he": lambda hparams: nn.initializers.he_normal(),

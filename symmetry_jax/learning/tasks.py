@@ -64,6 +64,9 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
         batch_size: examples in a minibatch.
         minibatches: "per_seed" draws from each run's seed; "shared" gives all runs the same examples at the same step, which
             is cheaper, since the inputs and their patches are then read once for all runs.
+
+    Raises:
+        InputError: for a minibatch without examples, or, once the data is known, with more than there are.
     """
 
     if batch_size < 1:
@@ -72,7 +75,10 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
     def batch(data: Dataset, hparams: Hparams, step: jax.Array) -> Batch:
         seed = hparams["seed"] if minibatches == "per_seed" else 0
         key = draw_key(seed, Stream.MINIBATCH, step)
-        chosen = jax.random.randint(key, (batch_size,), 0, len(data.train.inputs), jnp.int32)
+        examples = len(data.train.inputs)
+        if batch_size > examples:
+            raise InputError(f"batch_size={batch_size}: at most {examples:,}, the examples of the training set")
+        chosen = jax.random.randint(key, (batch_size,), 0, examples, jnp.int32)
         return Batch(data.train.inputs[chosen], data.train.targets[chosen])
 
     def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.learning import optimizers, schedules, starts
+from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.optimizers import Optimizer
 from symmetry_jax.learning.process import Hparams, Process, PyTree, State
 from symmetry_jax.learning.schedules import Schedule, constant
@@ -13,6 +15,8 @@ from symmetry_jax.learning.starts import Start
 from symmetry_jax.learning.tasks import Batch, Dataset, Task
 
 Rates = Callable[[Hparams, jax.Array], PyTree]
+
+RANGES = {"learning_rate": Interval(0), **optimizers.RANGES, **schedules.RANGES, **starts.RANGES}
 
 
 @jax.tree_util.register_dataclass
@@ -69,7 +73,7 @@ def descend(
         variables = jax.tree.map(jnp.subtract, state.variables, update)
         return State(variables, memory), Aux(value, outputs, batch, gradients)
 
-    return Process(init, step)
+    return Process(init, step, RANGES)
 
 
 def _direction(optimizer: Optimizer, gradients: PyTree, state: State, hparams: Hparams) -> tuple[PyTree, PyTree]:

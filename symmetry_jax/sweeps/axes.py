@@ -4,6 +4,7 @@ An axis is written as text: a comma-separated union of values, `a:b` (integers, 
 (n values from a to b), or names. One value is an axis of one point.
 """
 
+import collections
 import dataclasses
 import itertools
 import math
@@ -16,7 +17,9 @@ from symmetry_jax.errors import InputError, listing
 
 Value = int | float | str
 
-MOST_POINTS = 10_000_000
+MOST_POINTS = 1_000_000  # of one axis
+MOST_RUNS = 10_000_000  # of all axes together
+LARGEST_WHOLE = 2**63 - 1  # in int64
 FORMS = "a value, a union a,b,c, a:b (integers, b excluded), log:a:b:n, lin:a:b:n, or names"
 
 
@@ -57,6 +60,11 @@ class Axes:
         return tuple(axis.names[0] for axis in self.axes)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all settings."""
+        return tuple(name for axis in self.axes for name in axis.names)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Points along each dimension."""
         return tuple(len(axis) for axis in self.axes)
@@ -66,12 +74,17 @@ class Axes:
         """Number of runs."""
         return math.prod(self.shape)
 
+    def columns(self) -> dict[str, list[Value]]:
+        """Each setting's values along its axis."""
+        return {name: axis.column(name) for axis in self.axes for name in axis.names}
+
     def runs(self) -> dict[str, np.ndarray]:
         """Each setting's value in every run: name -> (size,)."""
-        grid = np.indices(self.shape).reshape(len(self.axes), -1)
-        return {
-            name: np.array(axis.column(name))[index] for axis, index in zip(self.axes, grid, strict=True) for name in axis.names
-        }
+        return {name: self._spread(place, axis.column(name)) for place, axis in enumerate(self.axes) for name in axis.names}
+
+    def _spread(self, place: int, column: Sequence[Value]) -> np.ndarray:
+        alone = [-1 if other == place else 1 for other in range(len(self.axes))]
+        return np.broadcast_to(np.array(column).reshape(alone), self.shape).reshape(-1)
 
     def without(self, name: str) -> "Axes":
         """The axes but for the setting `name`; what it was zipped with stays."""
@@ -119,21 +132,23 @@ def parse_axes(sweep: Mapping[str, str], zipped: str = "") -> Axes:
         zipped: names joined by "+" vary together, as one dimension; several such groups are separated by commas.
 
     Raises:
-        InputError: for a text that is no axis, or zipped settings of different lengths.
+        InputError: for a text that is no axis, settings that cannot be zipped, or too many runs.
     """
     values = {name: parse_axis(name, text) for name, text in sweep.items()}
-    groups = [tuple(group.strip().split("+")) for group in zipped.split(",") if group.strip()]
+    groups = [tuple(name.strip() for name in group.split("+")) for group in zipped.split(",")] if zipped.strip() else []
     _check_zipped(groups, values)
     leaders = {group[0]: group for group in groups}
     followers = {name for group in groups for name in group[1:]}
-    axes = []
-    for name in values:
-        if name not in followers:
-            names = leaders.get(name, (name,))
-            axes.append(Axis(names, tuple(zip(*(values[member] for member in names), strict=True))))
-            if len(set(axes[-1].points)) < len(axes[-1]):
-                raise InputError(f"axis {'+'.join(names)} has the same value twice")
-    return Axes(tuple(axes))
+    dimensions = [leaders.get(name, (name,)) for name in values if name not in followers]
+    axes = Axes(tuple(Axis(names, tuple(zip(*(values[name] for name in names), strict=True))) for names in dimensions))
+    for axis in axes.axes:
+        point, count = collections.Counter(axis.points).most_common(1)[0]
+        if count > 1:
+            raise InputError(f"axis {'+'.join(axis.names)} has the same value twice: {'+'.join(map(str, point))}")
+    if axes.size > MOST_RUNS:
+        factors = " x ".join(f"{axis.names[0]} {len(axis):,}" for axis in axes.axes if len(axis) > 1)
+        raise InputError(f"{factors} make {axes.size:,} runs: at most {MOST_RUNS:,} are possible")
+    return axes
 
 
 def _check_zipped(groups: Sequence[tuple[str, ...]], values: Mapping[str, tuple[Value, ...]]) -> None:
@@ -144,6 +159,8 @@ def _check_zipped(groups: Sequence[tuple[str, ...]], values: Mapping[str, tuple[
         if members.count(name) > 1:
             raise InputError(f"zipped: axis {name!r} is named twice")
     for group in groups:
+        if len(group) == 1:
+            raise InputError(f"zipped: axis {group[0]!r} is alone: join what varies together by +")
         lengths = {name: len(values[name]) for name in group}
         if len(set(lengths.values())) > 1:
             raise InputError(f"zipped: axes {'+'.join(group)} have different lengths: {lengths}")
@@ -158,43 +175,61 @@ def parse_axis(name: str, text: str) -> tuple[Value, ...]:
     values = [value for term in str(text).split(",") for value in _parse_term(name, text, term.strip())]
     if len({type(value) is str for value in values}) > 1:
         raise InputError(f"axis {name}={text!r} mixes names and numbers")
+    if len(values) > MOST_POINTS:
+        raise InputError(f"axis {name}={text!r} has {len(values):,} points: at most {MOST_POINTS:,} are possible")
     return tuple(values)
 
 
 def _parse_term(name: str, text: str, term: str) -> list[Value]:
-    wrong = InputError(f"axis {name}={text!r}: cannot read {term!r}: an axis is {FORMS}")
     parts = term.split(":")
     try:
         if parts[0] in _SPACINGS and len(parts) == 4:
-            values = _spaced(parts[0], float(parts[1]), float(parts[2]), int(parts[3]))
-        elif len(parts) == 2:
-            values = _integers(int(parts[0]), int(parts[1]))
-        else:
-            values = [_parse_value(term)]
+            return _spaced(parts[0], _number(parts[1]), _number(parts[2]), _whole(parts[3]))
+        if len(parts) == 2:
+            return _integers(_whole(parts[0]), _whole(parts[1]))
+        return [_parse_value(term)]
+    except InputError as error:
+        raise InputError(f"axis {name}={text!r}: {term!r} cannot be: {error}") from error
     except ValueError as error:
-        raise wrong from error
-    if not values or any(isinstance(value, float) and not math.isfinite(value) for value in values):
-        raise wrong
-    return values
+        raise InputError(f"axis {name}={text!r}: cannot read {term!r}: an axis is {FORMS}") from error
 
 
 _SPACINGS: dict[str, Callable[[float, float, int], np.ndarray]] = {"log": np.geomspace, "lin": np.linspace}
 
 
 def _spaced(spacing: str, first: float, last: float, count: int) -> list[Value]:
+    _check_count(count)
+    if not math.isfinite(last - first):
+        raise InputError("the distance between the ends is finite")
+    if spacing == "log" and (first == 0 or last == 0 or (first < 0) != (last < 0)):
+        raise InputError("the ends of log:a:b:n have the same sign, and neither is 0")
     # twelve digits are enough to tell points apart, and 1e-06 is then not 1.0000000000000002e-06
-    if not (math.isfinite(first) and math.isfinite(last) and count <= MOST_POINTS):
-        raise ValueError("not finite, or too many points")
     return [float(f"{value:.12g}") for value in _SPACINGS[spacing](first, last, count)]
 
 
 def _integers(first: int, last: int) -> list[Value]:
-    if last - first > MOST_POINTS:
-        raise ValueError(f"more than {MOST_POINTS} points")
+    _check_count(last - first)
     return list(range(first, last))
 
 
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MOST_POINTS:
+        raise InputError(f"it has {max(count, 0):,} points, and 1 to {MOST_POINTS:,} are possible")
+
+
 def _parse_value(term: str) -> Value:
-    if term.isidentifier() and term not in ("nan", "inf", "infinity"):
+    if term.isidentifier() and term.lower() not in ("nan", "inf", "infinity"):
         return term
-    return float(term) if any(mark in term.lower() for mark in (".", "e", "n")) else int(term)
+    return _number(term) if any(mark in term.lower() for mark in (".", "e", "n")) else _whole(term)
+
+
+def _number(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise InputError("values are finite")
+    return number
+
+
+def _whole(text: str) -> int:
+    if abs(number := int(text)) > LARGEST_WHOLE:
+        raise InputError(f"whole numbers are at most {LARGEST_WHOLE} in size")
+    return number

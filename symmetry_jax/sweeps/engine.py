@@ -56,7 +56,7 @@ class Engine:
         self.tile = tile
         self.wave = program.axes.size
         self.mesh = Mesh(np.array(devices if devices is not None else jax.devices()), (RUNS,))
-        self.shapes = trace(program)
+        self.shapes, self._state = trace(program)
         self._static: dict[str, Any] = {"process": program.process, "tile": tile, "mesh": self.mesh}
         self._hparams = program.hparams()
         self._resident: tuple[int, Hparams] | None = None  # the wave whose hparams are on the devices
@@ -119,17 +119,12 @@ class Engine:
 
     def abstract_states(self) -> State:
         """Shape, dtype and placement of the states of a wave."""
-        shape = (self.padded_runs,)
-        with numerics(self.program.precision):
-            hparams = {name: jax.ShapeDtypeStruct(shape, values.dtype) for name, values in self._hparams.items()}
-            states = jax.eval_shape(functools.partial(_start, **self._static), (hparams, None), self._data)
-            placed = self._sharding(RUNS)
-            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placed), states)
+        lead, placed = (self.padded_runs,), self._sharding(RUNS)
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*lead, *leaf.shape), leaf.dtype, sharding=placed), self._state)
 
     def state_bytes(self) -> int:
         """Bytes of state of one run."""
-        leaves = jax.tree.leaves(self.abstract_states())
-        return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) // self.padded_runs
+        return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._state))
 
     @functools.cached_property
     def _data(self) -> PyTree:

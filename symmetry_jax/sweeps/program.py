@@ -10,10 +10,14 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Measure, Process, PyTree
 from symmetry_jax.sweeps.axes import Axes, Value
 from symmetry_jax.sweeps.precision import Precision
+from symmetry_jax.sweeps.ranges import check_numbers
 
 Spacing = Literal["even", "log"]
 
 SPACINGS: dict[str, Spacing] = {"even": "even", "log": "log"}
+
+MOST_STEPS = 2**31 - 2  # they are counted in int32, one beyond the last
+MOST_RECORDS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,9 @@ class Program:
         static: the static settings that tell this program from the others of its sweep.
         precision: "float32" or "float64".
         after: index, in the study, of the earlier program in whose final states the runs start; they must be as many.
+
+    Raises:
+        InputError: if a value on a traced axis is not one that the process can have.
     """
 
     sweep: str
@@ -43,9 +50,10 @@ class Program:
     after: int | None = None
 
     def __post_init__(self) -> None:
-        names = [measure.name for measure in self.measures] + ["valid", *self.axes.runs(), *self.static]
+        names = [measure.name for measure in self.measures] + ["valid", *self.axes.names, *self.static]
         if len(set(names)) < len(names):
             raise ValueError(f"{self.sweep}: measures and axes need names of their own, and `valid` is taken: {names}")
+        check_numbers(self.axes, self.process.ranges, self.precision)
 
     @property
     def steps(self) -> int:
@@ -58,30 +66,22 @@ class Program:
         return " ".join([self.sweep, *(f"{name}={value}" for name, value in self.static.items())])
 
     def hparams(self) -> dict[str, np.ndarray]:
-        """Every swept number of every run: name -> (runs,); seeds as int32, all others in the program's precision.
-
-        Raises:
-            InputError: for a name where a number is needed, or a seed that is not a whole number from 0.
-        """
+        """Every swept number of every run: name -> (runs,); seeds as int32, all others in the program's precision."""
         runs = self.axes.runs()
-        for name, values in runs.items():
-            _check_hparam(name, values)
         return {name: values.astype(np.int32 if name == "seed" else self.precision) for name, values in runs.items()}
 
 
 def record_steps(steps: int, count: int, spacing: Spacing) -> tuple[int, ...]:
-    """About `count` record steps from 0 to `steps` inclusive; log-spaced ones are fewer, since steps are whole."""
-    if steps < 1 or count < 2:
-        raise InputError(f"steps={steps} and records={count}: at least 1 step and 2 records are needed")
+    """About `count` record steps from 0 to `steps` inclusive; log-spaced ones are fewer, since steps are whole.
+
+    Raises:
+        InputError: for fewer steps or records than are needed, or more than are possible.
+    """
+    if not (1 <= steps <= MOST_STEPS and 2 <= count <= MOST_RECORDS):
+        allowed = f"at least 1 step and 2 records are needed, at most {MOST_STEPS:,} and {MOST_RECORDS:,} are possible"
+        raise InputError(f"steps={steps} and records={count}: {allowed}")
     if spacing == "even":
         points = np.linspace(0, steps, min(count, steps + 1))
     else:
         points = np.concatenate([[0], np.geomspace(1, steps, count - 1)[: count - 2], [steps]])
     return tuple(int(step) for step in np.unique(np.rint(points)))
-
-
-def _check_hparam(name: str, values: np.ndarray) -> None:
-    if values.dtype.kind not in "iuf":
-        raise InputError(f"axis {name}: {values[0].item()!r} is a name, but {name} is a number")
-    if name == "seed" and (values.dtype.kind == "f" or values.min() < 0 or values.max() >= 2**31):
-        raise InputError("axis seed: seeds are whole numbers from 0 to 2147483647")

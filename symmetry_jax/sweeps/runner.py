@@ -1,6 +1,7 @@
 """The host loop of a study: for each program and wave find where it stands, and take it to its end."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -64,8 +65,7 @@ def run_study(
         InterruptionError: if a signal asked for it; everything is saved, and the same call goes on.
     """
     say = say if is_first() else _say_nothing
-    if config.save_steps < 0 or config.save_seconds <= 0 or config.tile < 0 or config.wave < 0:
-        raise InputError("save_seconds is a number above 0; save_steps, tile and wave are 0 (automatic) or more")
+    _check_host(config)
     settings = as_json(config)
     with contextlib.ExitStack() as held, _told(workdir):
         known = on_first(lambda: _enter(held, workdir, settings, fork, say))
@@ -87,6 +87,14 @@ def run_study(
             computed = _compute(engines, workdir, manifest, Pace(config.save_steps, config.save_seconds), interruption, say)
         if not computed:
             say(f"{workdir} holds this study, finished and whole.")
+
+
+def _check_host(config: ConfigDict) -> None:
+    if not 0 < config.save_seconds < math.inf:
+        raise InputError(f"save_seconds={config.save_seconds}: a number above 0")
+    for name in ("save_steps", "tile", "wave"):
+        if config[name] < 0:
+            raise InputError(f"{name}={config[name]}: 0 (automatic) or more")
 
 
 def _enter(
@@ -270,6 +278,8 @@ def _told(workdir: Path) -> Iterator[None]:
     """A disk that is full, or a folder that is gone, is told in one line."""
     try:
         yield
+    except BrokenPipeError:  # of whoever listened
+        raise
     except OSError as error:
         raise InputError(
             f"--workdir={workdir} cannot be written ({error.strerror or error}): what was saved before is safe, and the same "

@@ -4,21 +4,20 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from symmetry_jax.errors import InputError
-from symmetry_jax.learning.process import Hparams, PyTree, Readings, advance, read_all
+from symmetry_jax.learning.process import Hparams, PyTree, Readings, State, advance, read_all
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
 
 Shapes = Mapping[str, jax.ShapeDtypeStruct]  # of every measure, for one run and one record or end
 
 
-def trace(program: Program) -> Shapes:
+def trace(program: Program) -> tuple[Shapes, State]:
     """Traces one run of a program.
 
     Returns:
-        Shape and dtype of every measure, for one run and one record or end.
+        Shape and dtype of every measure, for one run and one record or end; and of every leaf of its state.
 
     Raises:
         InputError: if the program reads a number that no axis gives, or an axis with several values is read by nothing.
@@ -26,21 +25,21 @@ def trace(program: Program) -> Shapes:
     runs = program.hparams()
     read: set[str] = set()
 
-    def run(data: PyTree, hparams: Hparams, step: jax.Array) -> Readings:
+    def run(data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[Readings, State]:
         watched = _Watched(hparams, program.label)
         state = program.process.init(data, watched)
         _, aux = advance(program.process, state, data, watched, step)
         readings = read_all(program.measures, state, aux, data, watched, step)
         read.update(watched.read)
-        return readings
+        return readings, state
 
     with numerics(program.precision):
         hparams = {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in runs.items()}
-        shapes = jax.eval_shape(run, cast(program.data, program.precision), hparams, jax.ShapeDtypeStruct((), jnp.int32))
-    for name, values in runs.items():
-        if name not in read and len(np.unique(values)) > 1:
+        traced = jax.eval_shape(run, cast(program.data, program.precision), hparams, jax.ShapeDtypeStruct((), jnp.int32))
+    for name, values in program.axes.columns().items():
+        if name not in read and len(set(values)) > 1:
             raise InputError(f"axis {name} has several values, but {program.label!r} does not read it")
-    return shapes
+    return traced
 
 
 class _Watched(dict[str, jax.Array]):

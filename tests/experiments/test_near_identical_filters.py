@@ -13,6 +13,7 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
+from symmetry_jax.sweeps.sealed import read_sealed, write_sealed
 from tests.test_configs import near_identical
 
 STUDY = load_study("near_identical_filters")
@@ -75,7 +76,7 @@ def test_running_again_computes_nothing_and_other_settings_are_refused(workdir):
     stamp = (workdir / "manifest.json").read_bytes()
     said = []
     run_study(STUDY, near_identical(), workdir, "", say=said.append)
-    assert "finished" in said[0] and (workdir / "manifest.json").read_bytes() == stamp
+    assert "finished and whole" in said[-1] and (workdir / "manifest.json").read_bytes() == stamp
     with pytest.raises(InputError, match="other settings"):
         run_study(STUDY, near_identical(batch_size=16), workdir, "")
     assert (workdir / "manifest.json").read_bytes() == stamp
@@ -133,9 +134,9 @@ def test_a_study_in_which_every_run_diverged_says_so(workdir):
 
 def test_a_report_waits_for_the_end(workdir, tmp_path):
     shutil.copytree(workdir, tmp_path / "copy")
-    manifest = json.loads((tmp_path / "copy" / "manifest.json").read_text())
+    manifest = read_sealed(tmp_path / "copy" / "manifest.json")
     del manifest["finished"]
-    (tmp_path / "copy" / "manifest.json").write_text(json.dumps(manifest))
+    write_sealed(tmp_path / "copy" / "manifest.json", manifest)
     with pytest.raises(InputError, match="not finished"):
         write_report(STUDY, tmp_path / "copy")
 

@@ -72,8 +72,47 @@ def test_activations(name, formula):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"filters": ()}, {"filters": (4, 0)}, {"kernel": 0}, {"strides": (1,)}, {"strides": (1, -1)}]
+    "wrong, message",
+    [
+        ({"filters": ()}, "at least one convolution"),
+        ({"filters": (4, 0)}, r"filters=\(4, 0\): whole numbers, at least 1"),
+        ({"filters": (4, 4.5)}, r"filters=\(4, 4.5\): whole numbers"),
+        ({"filters": ("4", 4)}, r"filters=\('4', 4\): whole numbers"),
+        ({"kernel": 0}, "kernel=0: whole numbers"),
+        ({"outputs": 0}, "outputs=0: whole numbers"),
+        ({"strides": (1,)}, "one stride for each layer"),
+        ({"strides": (1, -1)}, r"strides=\(1, -1\): whole numbers"),
+    ],
 )
-def test_networks_that_cannot_be_are_refused(wrong):
-    with pytest.raises(InputError, match=r"at least 1|one stride"):
+def test_networks_that_cannot_be_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
         CNN(**{"filters": (4, 4), "outputs": 2, "strides": (1, 1)} | wrong)
+
+
+@pytest.mark.parametrize("widths, outputs", [((4, 0), 2), ((4,), -1), ((2.5,), 2)])
+def test_perceptrons_that_cannot_be_are_refused(widths, outputs):
+    with pytest.raises(InputError, match="whole numbers, at least 1"):
+        MLP(widths, outputs)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"strides": (9, 1)}, r"strides=\(9, 1\): at most 8 for layer conv_0, which reads maps of 8x8"),
+        ({"kernel": 16}, "kernel=16: at most 15 for images of 8x8"),
+        ({"kernel": 9, "padding": "VALID"}, "a kernel of 9x9 does not fit maps of 8x8"),
+        ({"filters": (40_000, 40_000)}, "weights, and at most 268,435,456 are possible"),
+    ],
+)
+def test_networks_that_do_not_fit_their_images_are_refused(settings, message):
+    network = CNN(**{"filters": (4, 4), "outputs": 2, "strides": (1, 1)} | settings)
+    with pytest.raises(InputError, match=message):
+        network.symmetry((8, 8, 1))
+
+
+def test_every_weight_of_the_largest_kernel_meets_a_pixel():
+    network = CNN((2,), 3, (1,), kernel=7)
+    inputs = inputs_of((4, 4, 1))
+    variables = variables_of(network, inputs)
+    slopes = jax.grad(lambda variables: jnp.sum(network.apply(variables, inputs) ** 2))(variables)
+    assert (slopes["params"]["conv_0"]["kernel"] != 0).all()

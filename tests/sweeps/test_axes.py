@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symmetry_jax.errors import InputError
-from symmetry_jax.sweeps.axes import Axes, parse_axes, parse_axis
+from symmetry_jax.sweeps.axes import MOST_POINTS, MOST_RUNS, Axes, parse_axes, parse_axis
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,7 @@ def test_texts(text, values):
     assert parse_axis("x", text) == values
 
 
-MALFORMED = """
-| , | 1, | a b | 1: | 3:3 | 5:2 | 1.5:3 | log:0:1:4 | log:1:2 | lin:0:1:0 | log:1:10:x | nan | inf | -inf | 1e999
-| log:1:inf:3 | 1:2:3 | tuple(range(8)) | 0:100000000000 | lin:0:1:100000000000"""
+MALFORMED = "| , | 1, | a b | 1: | 1.5:3 | log:1:2 | log:1:10:x | 1:2:3 | tuple(range(8))"
 
 
 @pytest.mark.parametrize("text", [text.strip() for text in MALFORMED.split("|")])
@@ -40,7 +38,36 @@ def test_malformed_texts_are_told_with_what_is_allowed(text):
 
 
 @pytest.mark.parametrize(
-    "text, why", [("1,tanh", "mixes names and numbers"), ("1,2,1", "same value twice"), ("0,0.0", "twice")]
+    "terms, why",
+    [
+        ("3:3 5:2 lin:0:1:0 log:1:2:-1", "has 0 points, and 1 to 1,000,000 are possible"),
+        ("0:1000001 log:1:2:1000001 lin:1:2:1000001", "has 1,000,001 points"),
+        ("nan NaN inf -inf Infinity 1e999 log:1:inf:3 lin:nan:0:2", "values are finite"),
+        ("log:0:1:4 log:1:0:4 log:-1:1:4", "the same sign, and neither is 0"),
+        ("lin:-1e308:1e308:3 log:-1e308:1e308:3", "the distance between the ends is finite"),
+        (f"{2**63} {-(2**63)} {2**63}:{2**63 + 2}", "whole numbers are at most 9223372036854775807"),
+    ],
+)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_terms_that_cannot_be_are_told_with_what_is_possible(terms, why):
+    for term in terms.split():
+        with pytest.raises(InputError, match=f"axis seed='7,{term}': '{term}' cannot be: .*{why}") as caught:
+            parse_axis("seed", f"7,{term}")
+        assert "\n" not in str(caught.value)
+
+
+def test_more_points_and_more_runs_than_can_be():
+    assert len(parse_axis("seed", f"0:{MOST_POINTS}")) == MOST_POINTS
+    with pytest.raises(InputError, match=r"axis seed=.* has 1,200,000 points: at most 1,000,000 are possible"):
+        parse_axis("seed", "0:600000,600000:1200000")
+    large = {"seed": "0:4000", "epsilon": "0:2500", "rate": "0.1"}
+    assert parse_axes(large).size == MOST_RUNS
+    with pytest.raises(InputError, match="seed 4,000 x epsilon 2,501 make 10,004,000 runs: at most 10,000,000"):
+        parse_axes(large | {"epsilon": "0:2501"})
+
+
+@pytest.mark.parametrize(
+    "text, why", [("1,tanh", "mixes names and numbers"), ("1,2,1", "same value twice: 1"), ("0,0.0", "twice")]
 )
 def test_values_that_do_not_go_together(text, why):
     with pytest.raises(InputError, match=why):
@@ -67,6 +94,31 @@ def test_runs_are_the_product_with_the_last_axis_fastest():
     np.testing.assert_array_equal(runs["epsilon"], [0, 1e-3, 1, 0, 1e-3, 1])
 
 
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 3))
+def test_runs_are_the_values_at_the_indices_of_the_grid(shape, zipped):
+    names = [(f"x{place}", f"y{place}") if place == zipped else (f"x{place}",) for place in range(len(shape))]
+    axes = Axes.of(
+        {name: [(value, -value)[: len(name)] for value in range(size)] for name, size in zip(names, shape, strict=True)}
+    )
+    grid = np.indices(shape).reshape(len(shape), -1)
+    runs = axes.runs()
+    assert list(runs) == list(axes.names)
+    for place, index in enumerate(grid):
+        np.testing.assert_array_equal(runs[f"x{place}"], index)
+        if place == zipped:
+            np.testing.assert_array_equal(runs[f"y{place}"], -index)
+
+
+def test_a_setting_of_one_value_takes_no_memory_in_any_number_of_runs():
+    runs = parse_axes({"seed": "0:1000", "rate": "0.1", "name": "tanh"}).runs()
+    assert [values.strides for values in runs.values()] == [(8,), (0,), (0,)]
+    assert [values.shape for values in runs.values()] == [(1000,)] * 3
+
+
+def test_no_axes_make_one_run():
+    assert Axes(()).runs() == {} and Axes(()).size == 1
+
+
 def test_zipped_axes_vary_together():
     axes = parse_axes({"seed": "0:2", "rate": "0.1,0.2", "decay": "3,4"}, "rate+decay")
     assert axes.dims == ("seed", "rate") and axes.size == 4
@@ -75,7 +127,15 @@ def test_zipped_axes_vary_together():
 
 
 @pytest.mark.parametrize(
-    "zipped, why", [("rate+none", "no axis 'none'"), ("seed+rate", "different lengths"), ("rate+rate", "named twice")]
+    "zipped, why",
+    [
+        ("rate+none", "no axis 'none'"),
+        ("rate+", "no axis ''"),
+        (",", "no axis ''"),
+        ("seed+rate", "different lengths"),
+        ("rate+rate", "named twice"),
+        ("rate,seed", "axis 'rate' is alone: join what varies together by +"),
+    ],
 )
 def test_axes_that_cannot_be_zipped(zipped, why):
     with pytest.raises(InputError, match=why):
