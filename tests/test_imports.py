@@ -57,6 +57,12 @@ def test_some_libraries_have_one_home(library):
             assert path.relative_to(PACKAGE).as_posix() in ONLY_IN[library], path
 
 
+def test_nothing_is_pickled():
+    for path in files():
+        assert not {"pickle", "cloudpickle", "dill", "joblib"} & {name.split(".")[0] for name in imported(path)}, path
+        assert "allow_pickle=True" not in path.read_text(), path
+
+
 def test_only_the_engine_vmaps_over_runs():
     """A vmap elsewhere runs over units or over time, never over runs; each such place is named here."""
     places = {path.relative_to(PACKAGE).as_posix() for path in files() if "jax.vmap" in path.read_text()}

@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _walk(workdir: str, *where: str) -> None:
-    from symmetry_jax.errors import InterruptionError
+    from symmetry_jax.errors import InputError, InterruptionError
     from symmetry_jax.sweeps.hosts import connect
     from trials.walks import run
 
@@ -33,6 +33,8 @@ def _walk(workdir: str, *where: str) -> None:
         print(*run(Path(workdir)), sep="\n")
     except InterruptionError as interruption:
         raise KeyboardInterrupt from interruption
+    except InputError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

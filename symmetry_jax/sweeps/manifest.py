@@ -21,6 +21,7 @@ class Manifest:
     def __init__(self, workdir: Path, content: Mapping[str, Any]) -> None:
         self._path = workdir / MANIFEST
         self._content = dict(content)
+        self._begun = False
 
     def __getitem__(self, name: str) -> Any:
         return self._content[name]
@@ -31,8 +32,13 @@ class Manifest:
         return "finished" in self._content
 
     def begin(self, say: Callable[[str], None]) -> None:
-        """A part of the study begins, the first or, after an interruption, another; tells what changed since the last one."""
-        here = describe_machine()
+        """A part of the study begins, the first or, after an interruption, another; tells what changed since the last one.
+
+        Only the first call counts.
+        """
+        if self._begun:
+            return
+        self._begun, here = True, describe_machine()
         if "started" not in self._content:
             self._content |= here | {"programs": [], "resumed": []}
         else:

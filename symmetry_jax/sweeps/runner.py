@@ -83,6 +83,8 @@ def run_study(
         for line in _announce(engines):
             say(line)
         manifest = Manifest(workdir, facts | (known or {}))
+        if known is None:
+            manifest.begin(say)
         with Interruption(say) as interruption:
             computed = _compute(engines, workdir, manifest, Pace(config.save_steps, config.save_seconds), interruption, say)
         if not computed:
@@ -244,9 +246,8 @@ class _Study:
         if not left:
             wave.checkpoints.keep_only(step)
             return 0
-        if not self.begun:
-            self._manifest.begin(self._say)
-            self.begun = True
+        self._manifest.begin(self._say)
+        self.begun = True
         wave.compute(step, states, lambda: self._previous(index, wave.number), self._boundary)
         return left * wave.size
 

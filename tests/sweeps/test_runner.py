@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,13 @@ import xarray as xr
 
 from symmetry_jax import load_results, load_run
 from symmetry_jax.errors import InputError, InterruptionError
-from symmetry_jax.sweeps import sealed, waves
+from symmetry_jax.sweeps import sealed
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.results import Writer
 from symmetry_jax.sweeps.runner import run_study
+from symmetry_jax.sweeps.waves import Wave
+from trials import walks
+from trials.studies import ROOT, bits
 from trials.walks import STUDY, config
 
 WAVES = {"wave": 4}  # on two devices with tiles of two
@@ -115,9 +119,25 @@ def test_a_crash_at_any_write_leaves_nothing_wrong(finished, tmp_path, monkeypat
     assert_same(tmp_path, outcome(finished))
 
 
+@pytest.mark.parametrize("limit", [600, 1500, 2500])
+def test_a_disk_that_takes_no_more_is_told_and_the_study_goes_on(tmp_path, limit):
+    """A limit on the size of files, as a full disk is not to be had in a test; the first one does not even hold a manifest."""
+    command = [sys.executable, "-m", "trials.walking", tmp_path / "work"]
+    limited = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    done = subprocess.run(command, cwd=ROOT, preexec_fn=limited, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert re.search(
+        r"error: --workdir=.* cannot be written \(.*File too large.*\): what was saved before is safe", done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    walks.run(tmp_path / "work")
+    walks.run(tmp_path / "alone")
+    assert bits(tmp_path / "work") == bits(tmp_path / "alone")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_at_the_next_boundary(finished, tmp_path, monkeypatch, number):
-    advance, asked = waves.Wave._advance, 0
+    advance, asked = Wave._advance, 0
 
     def advance_and_ask(self, *arguments):
         nonlocal asked
@@ -125,7 +145,7 @@ def test_a_signal_saves_at_the_next_boundary(finished, tmp_path, monkeypatch, nu
         os.kill(os.getpid(), number)
         return advance(self, *arguments)
 
-    monkeypatch.setattr(waves.Wave, "_advance", advance_and_ask)
+    monkeypatch.setattr(Wave, "_advance", advance_and_ask)
     said = []
     for _ in range(100):
         try:
@@ -139,7 +159,7 @@ def test_a_signal_saves_at_the_next_boundary(finished, tmp_path, monkeypatch, nu
 
 
 def test_where_segments_and_saves_lie_changes_nothing_and_may_be_changed(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(waves.Wave, "_save", lambda self, *_: (_ for _ in ()).throw(Crash))
+    monkeypatch.setattr(Wave, "_save", lambda self, *_: (_ for _ in ()).throw(Crash))
     with pytest.raises(Crash):
         run(tmp_path, **WAVES, save_steps=2)
     monkeypatch.undo()
@@ -246,14 +266,14 @@ def test_forks_that_cannot_be(finished, copied, tmp_path):
 
 
 def test_a_folder_that_goes_is_told_and_not_made_again(tmp_path, monkeypatch):
-    advance = waves.Wave._advance
+    advance = Wave._advance
 
     def remove_and_advance(self, states, step, *rest):
         if step:
             shutil.rmtree(tmp_path / "work", ignore_errors=True)
         return advance(self, states, step, *rest)
 
-    monkeypatch.setattr(waves.Wave, "_advance", remove_and_advance)
+    monkeypatch.setattr(Wave, "_advance", remove_and_advance)
     with pytest.raises(InputError, match="cannot be written"):
         run(tmp_path / "work")
     assert not (tmp_path / "work").exists()
