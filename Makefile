@@ -5,7 +5,7 @@ VENV ?= .venv
 WORKDIR ?= work/near_identical_filters
 BIN := $(VENV)/bin
 
-.PHONY: study smoke test test-all test-oldest bench chaos damage devices waves clean
+.PHONY: study smoke test test-slow test-oldest bench chaos damage devices waves clean
 
 study: $(VENV)/study
 	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=$(WORKDIR)
@@ -20,8 +20,8 @@ test: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
 
-test-all: $(VENV)/test
-	$(BIN)/pytest -n 2 -m "slow or not slow"
+test-slow: $(VENV)/test
+	$(BIN)/pytest -n 2 -m slow
 
 # the suite again, with the oldest versions that are supported
 test-oldest: $(VENV)_oldest/test

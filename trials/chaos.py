@@ -18,7 +18,7 @@ from typing import Any
 
 from symmetry_jax.sweeps.machine import describe_machine
 from symmetry_jax.sweeps.sealed import write_json
-from trials.studies import SMALL, Command, bits, finish, leftovers, start, study, temporary_folder
+from trials.studies import SMALL, Command, bits, finish, leftovers, start, study, temporary_folder, walk
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # half of the kills cannot be heard
 MOMENTS = ("any time", "saving a checkpoint", "writing results")
@@ -40,16 +40,18 @@ class Kill:
 def main() -> None:
     """Kills until there were enough, prints a summary and writes the record; fails if a bit differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100, help="kills for the record")
+    parser.add_argument("--kills", type=int, default=100, help="kills for the record, half of them of each study")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
     arguments = parser.parse_args()
-    with temporary_folder() as folder:
-        record = chaos(study(*SMALL), Path(folder), arguments.kills, random.Random(arguments.seed))
+    draw, record = random.Random(arguments.seed), {}
+    for name, command in {"a small network": study(*SMALL), "a walk of two programs": walk}.items():
+        with temporary_folder() as folder:
+            record[name] = chaos(command, Path(folder), -(-arguments.kills // 2), draw)
+        print(f"\n{name}", *(f"{what}: {found}" for what, found in record[name].items()), sep="\n")
     arguments.results.mkdir(parents=True, exist_ok=True)
     write_json(arguments.results / "chaos.json", record | {"machine": describe_machine()})
-    print(*(f"{name}: {value}" for name, value in record.items()), sep="\n")
-    if record["differences"] or record["leftovers"] or record["other_exits"]:
+    if any(found[wrong] for found in record.values() for wrong in ("differences", "leftovers", "other_exits")):
         raise SystemExit("a study that was killed is not what it should be")
 
 

@@ -21,14 +21,16 @@ ROOT = Path(__file__).parent.parent
 
 Command = Callable[[Path], Sequence[str]]  # from a work directory, what Python is to run
 
-# a small study of four programs, the first of them in two waves, that saves every few steps
+# a small network, trained by Adam in three waves, that saves every few steps
 SMALL = (
     "--config=configs/near_identical_filters.py:smoke",
-    "--config.wave=8",
-    "--config.save_steps=6",
-    "--config.sweep.learning_rate=0.1",
+    "--config.sweep.activation=relu",
+    "--config.sweep.optimizer=adam",
+    "--config.sweep.learning_rate=0.01",
     "--config.filters=(4,4)",
     "--config.batch_size=8",
+    "--config.wave=4",
+    "--config.save_steps=6",
 )
 
 

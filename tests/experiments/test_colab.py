@@ -246,6 +246,7 @@ def test_a_copy_is_made_while_a_run_is_on_and_at_its_end(tmp_path, capsys):
     assert usable_step(copy) == 2 and "copied 4 changed files" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_it_runs_is_interrupted_goes_on_and_draws(kernel, tmp_path, monkeypatch):
     work = tmp_path / "work"
     for name, value in {
