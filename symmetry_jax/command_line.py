@@ -7,11 +7,14 @@ report --workdir=DIR                        figures, page and claims again, from
 """
 
 import importlib.util
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
@@ -45,8 +48,18 @@ def run_command() -> None:
     logging.set_verbosity(logging.WARNING)  # jax tells absl of every backend that is not there
     try:
         app.run(_main, flags_parser=_parse)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        raise
+    except (InputError, OSError) as error:
+        _fail(f"error: {error}")
+
+
+def _fail(line: str) -> NoReturn:
+    """Ends with an error; where other processes wait for this one, at once, so that they notice."""
+    if not jax.distributed.is_initialized():
+        sys.exit(line)
+    print(line, file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _main(arguments: Sequence[str]) -> None:

@@ -18,6 +18,11 @@ class DamagedError(Exception):
     """What is stored is not what was written."""
 
 
+def reason(error: Exception) -> str:
+    """What went wrong, in one line, however much a library says."""
+    return (str(error).strip().splitlines() or [repr(error)])[0][:200]
+
+
 def choose(what: str, name: str, allowed: dict[str, Entry]) -> Entry:
     """The entry of `allowed` called `name`.
 

@@ -22,7 +22,7 @@ from trials.studies import SMALL, Command, bits, finish, leftovers, start, study
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # half of the kills cannot be heard
 MOMENTS = ("any time", "saving a checkpoint", "writing results")
-STARTING = 0.5  # seconds in which Python itself is not ready for a signal
+STARTING = 1.0  # seconds in which Python itself may not be ready for a signal
 POLL = 0.001  # seconds
 INTERRUPTED = 75
 

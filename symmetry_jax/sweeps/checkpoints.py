@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from symmetry_jax.errors import DamagedError
+from symmetry_jax.errors import DamagedError, reason
 from symmetry_jax.learning.process import PyTree
 from symmetry_jax.sweeps.hosts import anywhere, combine
 
@@ -123,24 +123,20 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise OSError(f"a checkpoint: {_reason(error)}") from error
+        raise OSError(f"a checkpoint: {reason(error)}") from error
 
 
 def _attempt(function: Callable[[], Answer]) -> Answer:
     """What a function returns; orbax and tensorstore raise whatever the damage made them stumble over."""
-    answer, reason = None, "another host cannot read it"
+    answer, wrong = None, "another host cannot read it"
     try:
         answer = function()
     except Exception as error:
-        reason = _reason(error)
+        wrong = reason(error)
     if anywhere(answer is None):
-        raise DamagedError(reason)
+        raise DamagedError(wrong)
     assert answer is not None
     return answer
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [repr(error)])[0][:200]
 
 
 def _label(identity: Identity, step: int, states: PyTree) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -15,9 +15,7 @@ from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.loading import group_paths, open_group
 from symmetry_jax.sweeps.precision import numerics
-from symmetry_jax.sweeps.workdir import checkpoint_folder
-
-FOLDER = "forked"
+from symmetry_jax.sweeps.workdir import FORKED, checkpoint_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +37,7 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
     known = {}
     for path in group_paths(old):
         flat = open_group(path).flat
-        known[flat.attrs["sweep"], flat.attrs["static"]] = int(path.name), flat.sizes["run"]
+        known[flat.attrs["sweep"], flat.attrs["static"]] = int(path.name), flat.sizes["run"], flat.attrs["wave"]
     origins = {}
     for index, engine in enumerate(engines):
         program = engine.program
@@ -48,6 +46,8 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
             continue
         if found[1] != program.axes.size:
             raise InputError(f"--fork={old}: {program.label} has {program.axes.size} runs, and {found[1]} there")
+        if found[2] != engine.wave:
+            raise InputError(f"--fork={old}: its runs are in waves of {found[2]}: give --config.wave={found[2]}")
         steps = {_last_step(old, found[0], wave) for wave in range(engine.waves)}
         if len(steps) > 1:
             raise InputError(f"--fork={old}: the runs of {program.label} are not all at one step there: finish it first")
@@ -60,15 +60,16 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
     return origins
 
 
-def copy_origins(old: Path, workdir: Path, engines: Sequence[Engine], origins: dict[int, Origin]) -> None:
+def copy_origins(old: Path, workdir: Path, engines: Sequence[Engine], origins: Mapping[int, Origin]) -> None:
     """Copies the states into a work directory, which then needs the old one no more."""
-    partial = workdir / f"{FOLDER}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = workdir / f"{FORKED}.partial"
+    for left in (partial, workdir / FORKED):  # by one that was killed before it began
+        shutil.rmtree(left, ignore_errors=True)
     for index, origin in origins.items():
         for wave in range(engines[index].waves):
             source = checkpoint_folder(old, origin.program, wave) / str(origin.step)
             shutil.copytree(source, checkpoint_folder(partial, index, wave) / str(origin.step))
-    partial.rename(workdir / FOLDER)
+    partial.rename(workdir / FORKED)
 
 
 def forked_states(workdir: Path, engine: Engine, index: int, wave: int) -> State | None:
@@ -77,7 +78,7 @@ def forked_states(workdir: Path, engine: Engine, index: int, wave: int) -> State
     Raises:
         InputError: if they are damaged.
     """
-    folder = checkpoint_folder(workdir / FOLDER, index, wave)
+    folder = checkpoint_folder(workdir / FORKED, index, wave)
     if not folder.exists():
         return None
     try:

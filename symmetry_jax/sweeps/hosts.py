@@ -4,6 +4,7 @@ The same code runs on one host, where nothing is sent.
 """
 
 import json
+import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,7 +32,9 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
         InputError: if they cannot be found or reached.
     """
     try:
+        heard = signal.getsignal(signal.SIGTERM)
         jax.distributed.initialize(coordinator, processes, process, heartbeat_timeout_seconds=LOST_SECONDS)
+        signal.signal(signal.SIGTERM, heard)  # jax keeps the signal to itself otherwise
     except (ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise InputError(f"--distributed: the processes cannot be connected: {reason}") from error

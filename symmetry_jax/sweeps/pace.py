@@ -4,7 +4,7 @@ import time
 
 SEGMENT_SECONDS = 2.0  # a signal is heard, and progress told, this often
 MOST_GROWTH = 4  # of a segment over the last, so that one that was quick by chance does little harm
-FIRST_SHARE = 64  # of the steps of a program, its first segment
+FIRST_STEPS = 16  # of a program, at most, in its first segment
 SAVING_SHARE = 0.02  # of the time, at most, is spent on saving by the clock
 
 
@@ -19,15 +19,15 @@ class Pace:
     def __init__(self, save_steps: int, save_seconds: float) -> None:
         self._save_steps, self._save_seconds = save_steps, save_seconds
         self._saved_at, self._cost = time.monotonic(), 0.0
-        self._stride = 1.0
+        self._stride, self._steps = 1.0, 1
 
     def begin(self, steps: int) -> None:
         """A program of so many steps begins, of whose speed nothing is known yet."""
-        self._stride = max(1.0, steps / FIRST_SHARE)
+        self._stride, self._steps = max(1.0, min(FIRST_STEPS, steps / 64)), steps
 
     def stop(self, step: int) -> int:
         """The step that the segment from `step` should not pass."""
-        stop = step + max(1, int(self._stride))
+        stop = min(self._steps, step + max(1, int(self._stride)))
         return min(stop, step + self._save_steps - step % self._save_steps) if self._save_steps else stop
 
     def computed(self, steps: int, seconds: float) -> None:

@@ -41,7 +41,8 @@ class Progress:
     def known(self, run_steps: int, step: int, stopped: int) -> None:
         """Run-steps of this wave that were done in an earlier part of the study."""
         self._note(run_steps, step, stopped)
-        self._bar.initial += run_steps
+        if not self._bar.disable:
+            self._bar.initial += run_steps  # what was done before says nothing of the speed
 
     def computed(self, run_steps: int, step: int, stopped: int, seconds: float, readings: Mapping[str, np.ndarray]) -> None:
         """A segment was computed."""
@@ -52,7 +53,7 @@ class Progress:
 
     def write(self) -> None:
         """Writes the file."""
-        if not is_first():
+        if not is_first() or not self._position:
             return
         self._written = time.monotonic()
         speed = self._computed / self._seconds if self._computed else None

@@ -19,7 +19,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from symmetry_jax.errors import DamagedError
+from symmetry_jax.errors import DamagedError, InputError, reason
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.segments import SPANS
 from symmetry_jax.sweeps.tracing import Shapes
@@ -60,7 +60,7 @@ class Group:
             self.wave = int(self.flat.attrs["wave"])
             self._written = [tuple(row) for row in self.flat.attrs[WRITTEN]]
         except Exception as error:  # whatever zarr, xarray or json stumble over
-            raise DamagedError(_reason(error)) from error
+            raise DamagedError(reason(error)) from error
         if not whole:
             raise DamagedError("its labels are not what was written")
 
@@ -93,19 +93,24 @@ class Writer:
     """Writes the results of one program, region by region. Every chunk has a checksum of its own and is replaced in one stroke.
 
     Args:
-        path: of the group. If it holds what this program wrote, that is kept; anything else is replaced.
+        path: of the group. If it holds what this program wrote, that is kept; what is damaged is replaced.
         program: the program.
         shapes: shape and dtype of every measure, for one run and one record.
         wave: runs of a wave.
 
     Attributes:
         replaced: why what was there was replaced; none if nothing was.
+
+    Raises:
+        InputError: if there are whole results of another program.
     """
 
     def __init__(self, path: Path, program: Program, shapes: Shapes, wave: int) -> None:
         self._path, self._program, self._wave = path, program, wave
         labels = _labels(program, shapes, wave)
-        self.replaced = _unfit(path, labels) if path.exists() else None
+        for left in path.rglob("*.partial"):  # by a process that was killed while it wrote
+            left.unlink()
+        self.replaced = _damage(path, labels) if path.exists() else None
         if self.replaced or not path.exists():
             shutil.rmtree(path, ignore_errors=True)
             _create(path, program, shapes, wave, labels)
@@ -146,12 +151,14 @@ class Writer:
         return slice(wave * self._wave, min((wave + 1) * self._wave, self._program.axes.size))
 
 
-def _unfit(path: Path, labels: xr.Dataset) -> str | None:
-    """Why a group cannot hold the results with these labels."""
+def _damage(path: Path, labels: xr.Dataset) -> str | None:
+    """What is wrong with a group, or none; raises InputError if it is whole, and holds other results than those labelled so."""
     try:
-        return None if Group(path).flat.attrs[LABELS] == labels.attrs[LABELS] else "its labels are of another study"
+        if Group(path).flat.attrs[LABELS] == labels.attrs[LABELS]:
+            return None
     except DamagedError as error:
         return str(error)
+    raise InputError(f"{path} holds other measures or runs than this code computes: name a new directory")
 
 
 def _create(path: Path, program: Program, shapes: Shapes, wave: int, labels: xr.Dataset) -> None:
@@ -210,10 +217,6 @@ def _digest(values: Mapping[str, np.ndarray]) -> str:
         total.update(f"{name} {block.dtype.str} {block.shape} ".encode())
         total.update(block.data)
     return total.hexdigest()
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [repr(error)])[0][:200]
 
 
 def coordinates(program: Program) -> dict[str, xr.DataArray]:

@@ -10,14 +10,14 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from symmetry_jax.errors import InputError
+from symmetry_jax.errors import DamagedError, InputError, InterruptionError
 from symmetry_jax.learning.process import State
 from symmetry_jax.sweeps import machine
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.compiling import compile_seconds
 from symmetry_jax.sweeps.engine import Engine, default_tile
-from symmetry_jax.sweeps.forking import copy_origins, find_origins, forked_states
-from symmetry_jax.sweeps.hosts import is_first, on_first
+from symmetry_jax.sweeps.forking import Origin, copy_origins, find_origins, forked_states
+from symmetry_jax.sweeps.hosts import anywhere, is_first, on_first
 from symmetry_jax.sweeps.interruption import Interruption
 from symmetry_jax.sweeps.manifest import Manifest
 from symmetry_jax.sweeps.pace import Pace
@@ -25,13 +25,14 @@ from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.progress import Progress
 from symmetry_jax.sweeps.results import FOLDER as RESULTS
-from symmetry_jax.sweeps.results import Writer, group_path, result_bytes
+from symmetry_jax.sweeps.results import Group, Writer, group_path, result_bytes
 from symmetry_jax.sweeps.sealed import write_json
 from symmetry_jax.sweeps.segments import SPANS
 from symmetry_jax.sweeps.study import Study
 from symmetry_jax.sweeps.waves import Boundary, Wave
 from symmetry_jax.sweeps.workdir import (
     CONFIG,
+    FORKED,
     MANIFEST,
     as_json,
     check_settings,
@@ -70,7 +71,7 @@ def run_study(
     with contextlib.ExitStack() as held, _told(workdir):
         known = on_first(lambda: _enter(held, workdir, settings, fork, say))
         engines = _engines(study.build(config), config, known or {})
-        on_first(lambda: _check_room(engines, workdir))
+        _check_tiles(engines)
         facts = {
             "command": command,
             "settings": settings_digest(settings),
@@ -78,8 +79,11 @@ def run_study(
             "tile": engines[0].tile,
             "wave": max(engine.wave for engine in engines),
         }
+        facts["fork"] = str(fork) if fork is not None else None
         if known is None:
-            facts["fork"] = on_first(lambda: _found(held, workdir, settings, fork, engines, say))
+            on_first(lambda: _check_disk(engines, workdir))
+            origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
+            on_first(lambda: _found(held, workdir, settings, fork, origins, engines, say))
         for line in _announce(engines):
             say(line)
         manifest = Manifest(workdir, facts | (known or {}))
@@ -116,17 +120,33 @@ def _enter(
         known = {}
     if not known and (workdir / RESULTS).exists():
         say(f"{workdir / MANIFEST} is damaged or missing: it begins anew")
-        known = {"note": "an earlier manifest was damaged: what it told of versions, devices and times is lost"}
-    if fork is not None and known.get("fork") != str(fork):
+        known = {"note": "an earlier manifest was damaged: what it told of versions, devices and times is lost"} | _wave(
+            workdir
+        )
+    if fork is not None and not (workdir / FORKED).exists():
         raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds one")
     return known
 
 
+def _wave(workdir: Path) -> dict[str, int]:
+    """The runs of a wave, as the results know them."""
+    waves = []
+    for path in (workdir / RESULTS).glob("[0-9]*"):
+        with contextlib.suppress(DamagedError):
+            waves.append(Group(path).wave)
+    return {"wave": max(waves)} if waves else {}
+
+
 def _found(
-    held: contextlib.ExitStack, workdir: Path, settings: dict[str, Any], fork: Path | None, engines: Sequence[Engine], say: Say
-) -> str | None:
-    """Makes a new work directory and locks it; returns what it is forked from."""
-    origins = find_origins(fork, engines) if fork is not None else {}
+    held: contextlib.ExitStack,
+    workdir: Path,
+    settings: dict[str, Any],
+    fork: Path | None,
+    origins: Mapping[int, Origin],
+    engines: Sequence[Engine],
+    say: Say,
+) -> None:
+    """Makes a new work directory and locks it; copies into it the states that it is forked from."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -138,14 +158,13 @@ def _found(
             say(f"{engine.program.label} starts {start}")
         copy_origins(fork, workdir, engines, origins)
     write_json(workdir / CONFIG, settings)
-    return None if fork is None else str(fork)
 
 
 def _engines(programs: Sequence[Program], config: ConfigDict, known: Mapping[str, Any]) -> list[Engine]:
     """An engine for each program, with the tile and wave that the study was begun with."""
     tile = known.get("tile") or config.tile or default_tile()
     engines = [Engine(program, tile) for program in _in_order(programs)]
-    wave = known.get("wave") or config.wave or min(map(_fitting_wave, engines))
+    wave = known.get("wave") or config.wave or on_first(lambda: min(map(_fitting_wave, engines)))  # hosts have other memory
     for engine in engines:
         engine.limit(wave)
     return engines
@@ -168,8 +187,8 @@ def _in_order(programs: Sequence[Program]) -> Sequence[Program]:
     return programs
 
 
-def _check_room(engines: Sequence[Engine], workdir: Path) -> None:
-    """Raises InputError if a tile is more than a device holds, or the results and last states more than the disk."""
+def _check_tiles(engines: Sequence[Engine]) -> None:
+    """Raises InputError if a tile is more than a device holds."""
     memory = machine.device_memory()
     for engine in engines:
         tile = engine.state_bytes() * engine.tile
@@ -178,6 +197,10 @@ def _check_room(engines: Sequence[Engine], workdir: Path) -> None:
                 f"tile={engine.tile}: the states of a tile of {engine.program.label} take {_size(tile)}, and a device has "
                 f"{_size(memory)}: make it smaller"
             )
+
+
+def _check_disk(engines: Sequence[Engine], workdir: Path) -> None:
+    """Raises InputError if results and last states are more than the disk holds."""
     runs = [(engine, engine.program.axes.size) for engine in engines]
     wanted = sum(result_bytes(engine.program, engine.shapes) + engine.state_bytes() * size for engine, size in runs)
     free = machine.free_disk(workdir)
@@ -238,6 +261,8 @@ class _Study:
     def _finish(self, index: int, wave: Wave) -> int:
         """Takes a wave from where it stands to its end; returns the run-steps that were left."""
         engine, progress = wave.engine, self._boundary.progress
+        if anywhere(self._boundary.interruption.asked):
+            raise InterruptionError
         progress.enter(index, wave.number, engine.waves, engine.program.label)
         step, states = wave.stand()
         if states is not None:

@@ -102,6 +102,8 @@ class Wave:
         elif self.writer:
             self.writer.rewind(self.number, self._records_before(step), 1)
         decision = boundary.decide(step)
+        if decision.leave:  # what there is was saved before, or is drawn in no time
+            raise InterruptionError
         while step < self.engine.program.steps:
             states, step = self._advance(states, step, decision.stop, boundary)
             decision = boundary.decide(step)

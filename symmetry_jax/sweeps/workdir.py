@@ -13,6 +13,7 @@ from symmetry_jax.errors import DamagedError, InputError
 from symmetry_jax.sweeps.sealed import digest, read_sealed
 
 CONFIG, MANIFEST, PROGRESS, LOCK, CHECKPOINTS = "config.json", "manifest.json", "progress.json", "lock", "checkpoints"
+FORKED = "forked"  # checkpoints of another study, in which runs start
 HOST = ("save_steps", "save_seconds")  # settings that concern the host alone, and may change when a study goes on
 
 
@@ -57,7 +58,7 @@ def is_new(workdir: Path) -> bool:
         raise InputError(f"--workdir={workdir} cannot be used: {error.strerror}") from error
     if names & {CONFIG, MANIFEST}:
         return False
-    foreign = sorted(name for name in names if name != LOCK and not name.endswith(".partial"))
+    foreign = sorted(name for name in names if name not in (LOCK, FORKED) and not name.endswith(".partial"))
     if foreign:
         raise InputError(f"--workdir={workdir} holds something else ({foreign[0]}): name a new or an empty directory")
     return True
@@ -122,8 +123,10 @@ def read_config(workdir: Path) -> dict[str, Any]:
         known = _manifest_or_nothing(workdir).get("settings", settings_digest(content))
         if "study" not in content or settings_digest(content) != known:
             raise ValueError
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"--workdir={workdir} holds no study: it has no {CONFIG}") from error
+    except OSError as error:
+        raise InputError(f"{workdir / CONFIG} cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{workdir / CONFIG} is damaged: run the study's command again to repair it") from error
     return content

@@ -89,6 +89,19 @@ def test_a_lost_process_ends_the_job_and_another_number_of_processes_goes_on(alo
     assert manifest["processes"] == 2 and manifest["resumed"][-1]["processes"] == 1
 
 
+def test_two_processes_go_on_where_they_were_stopped(alone, tmp_path):
+    workdir = tmp_path / "work"
+    processes = start_two(workdir)
+    deadline = time.monotonic() + PATIENCE
+    while not list(workdir.glob("checkpoints/000/0001/*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    processes[1].terminate()  # the signal comes to one of them, and all leave
+    assert [process.communicate(timeout=PATIENCE) and process.returncode for process in processes] == [75, 75]
+    for process in start_two(workdir):
+        end(process)
+    assert_same(workdir, alone)
+
+
 def test_on_one_host_nothing_is_sent():
     assert hosts.is_first() and hosts.on_first(lambda: {"a": 1}) == {"a": 1}
     assert hosts.anywhere(True) and not hosts.anywhere(False)

@@ -158,11 +158,12 @@ def flipped(content):
     return content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 4]) + content[len(content) // 2 + 1 :]
 
 
-def test_results_of_another_program_are_replaced(tmp_path):
+def test_results_of_another_program_are_kept(tmp_path):
     engine = write(tmp_path, 0, program())
     other = program(axes={"start": [3.0], ("push", "note"): [(1.0, 7.0)]})
-    assert "another study" in Writer(group_path(tmp_path, 0), other, engine.shapes, 1).replaced
-    assert Group(group_path(tmp_path, 0)).whole(0, "step") == 0
+    with pytest.raises(InputError, match="other measures or runs"):
+        Writer(group_path(tmp_path, 0), other, engine.shapes, 1)
+    assert Group(group_path(tmp_path, 0)).whole(0, "step") == 5
 
 
 def test_work_directories_are_joined_along_the_axes_in_which_they_differ(tmp_path):

@@ -253,6 +253,30 @@ def test_a_fork_starts_from_the_last_states(finished, tmp_path):
     assert sealed.read_sealed(tmp_path / "new" / "manifest.json")["fork"] == str(finished)
 
 
+def test_a_fork_of_other_waves_is_refused(finished, tmp_path):
+    with pytest.raises(InputError, match=r"its runs are in waves of 4: give --config.wave=4"):
+        run(tmp_path / "new", finished, steps=11)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_fork_that_was_killed_before_it_began_goes_on(finished, tmp_path):
+    run(tmp_path / "new", finished, steps=11, **WAVES)
+    expected = outcome(tmp_path / "new")
+    for lost in (["manifest.json"], ["manifest.json", "config.json", "results.zarr", "checkpoints", "progress.json"]):
+        for name in lost:
+            path = tmp_path / "new" / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        run(tmp_path / "new", finished, steps=11, **WAVES)
+        assert_same(tmp_path / "new", expected)
+        assert sealed.read_sealed(tmp_path / "new" / "manifest.json")["fork"] == str(finished)
+
+
+def test_a_lost_manifest_does_not_forget_the_waves(copied):
+    (copied / "manifest.json").unlink()
+    run(copied, **WAVES)
+    assert sealed.read_sealed(copied / "manifest.json")["wave"] == 4
+
+
 def test_forks_that_cannot_be(finished, copied, tmp_path):
     with pytest.raises(InputError, match="in a new directory"):
         run(copied, finished, **WAVES)
