@@ -22,7 +22,6 @@ from symmetry_jax.errors import DamagedError, reason
 from symmetry_jax.learning.process import PyTree
 from symmetry_jax.sweeps.hosts import anywhere, combine
 
-FOLDER = "checkpoints"
 STATES, LABEL = "states", "label"
 DIGEST_BYTES = 32
 

@@ -99,7 +99,11 @@ def open_group(path: Path) -> Group:
     try:
         return Group(path)
     except DamagedError as error:
-        raise InputError(f"{path} is damaged ({error}): run the study again to compute what is lost") from error
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, wrong: str) -> InputError:
+    return InputError(f"{path} is damaged ({wrong}): run the study again to compute what is lost")
 
 
 def _last_states(folder: Path) -> PyTree:
@@ -151,10 +155,13 @@ def _reached(path: Path) -> xr.Dataset:
     """The runs and records of a program that were computed, verified, in memory."""
     group = open_group(path)
     waves = -(-group.flat.sizes["run"] // group.wave)
+    try:
+        group.load()
+    except DamagedError as error:
+        raise _damaged(path, str(error)) from error
     for wave in range(waves):
-        for dim in (RECORD, END):
-            if group.whole(wave, dim) < group.reached(wave, dim):
-                raise InputError(f"{path} is damaged in wave {wave}: run the study again to compute what is lost")
+        if any(group.whole(wave, dim) < group.reached(wave, dim) for dim in (RECORD, END)):
+            raise _damaged(path, f"in wave {wave}")
     flat = group.flat
     through = [
         group.reached(wave, RECORD) == flat.sizes[RECORD] and group.reached(wave, END) == flat.sizes[END]
@@ -162,10 +169,10 @@ def _reached(path: Path) -> xr.Dataset:
     ]
     if any(through):
         valid = np.repeat(through, group.wave)[: flat.sizes["run"]]
-        return _masked(flat.load(), valid)
+        return _masked(flat, valid)
     records, ends = group.reached(0, RECORD), group.reached(0, END)
     valid = np.arange(flat.sizes["run"]) < (group.wave if records else 0)
-    return _masked(flat.isel({RECORD: slice(records), END: slice(ends)}).load(), valid)
+    return _masked(flat.isel({RECORD: slice(records), END: slice(ends)}), valid)
 
 
 def _masked(flat: xr.Dataset, valid: np.ndarray) -> xr.Dataset:

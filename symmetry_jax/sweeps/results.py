@@ -64,6 +64,17 @@ class Group:
         if not whole:
             raise DamagedError("its labels are not what was written")
 
+    def load(self) -> None:
+        """Reads everything into memory, once.
+
+        Raises:
+            DamagedError: if something cannot be read.
+        """
+        try:
+            self.flat.load()
+        except Exception as error:  # a checksum, a codec, a file that cannot be read
+            raise DamagedError(reason(error)) from error
+
     def reached(self, wave: int, dim: str) -> int:
         """Records (dim `step`) or ends (dim `end`) of a wave that were written, from the first on."""
         reached = 0

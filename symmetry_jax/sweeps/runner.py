@@ -7,27 +7,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
 from symmetry_jax.errors import DamagedError, InputError, InterruptionError
 from symmetry_jax.learning.process import State
-from symmetry_jax.sweeps import machine
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.compiling import compile_seconds
-from symmetry_jax.sweeps.engine import Engine, default_tile
+from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.forking import Origin, copy_origins, find_origins, forked_states
 from symmetry_jax.sweeps.hosts import anywhere, is_first, on_first
 from symmetry_jax.sweeps.interruption import Interruption
+from symmetry_jax.sweeps.layout import check_disk, check_tiles, describe, lay_out
 from symmetry_jax.sweeps.manifest import Manifest
 from symmetry_jax.sweeps.pace import Pace
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.progress import Progress
 from symmetry_jax.sweeps.results import FOLDER as RESULTS
-from symmetry_jax.sweeps.results import Group, Writer, group_path, result_bytes
+from symmetry_jax.sweeps.results import Group, Writer, group_path
 from symmetry_jax.sweeps.sealed import write_json
-from symmetry_jax.sweeps.segments import SPANS
 from symmetry_jax.sweeps.study import Study
 from symmetry_jax.sweeps.waves import Boundary, Wave
 from symmetry_jax.sweeps.workdir import (
@@ -44,8 +42,6 @@ from symmetry_jax.sweeps.workdir import (
 )
 
 Say = Callable[[str], None]
-
-WAVE_SHARE = 0.25  # of the memory of all devices, for the states and readings of a wave
 
 
 def run_study(
@@ -70,21 +66,21 @@ def run_study(
     settings = as_json(config)
     with contextlib.ExitStack() as held, _told(workdir):
         known = on_first(lambda: _enter(held, workdir, settings, fork, say))
-        engines = _engines(study.build(config), config, known or {})
-        _check_tiles(engines)
+        engines = lay_out(study.build(config), config, known or {})
+        check_tiles(engines)
         facts = {
             "command": command,
             "settings": settings_digest(settings),
             "precision": config.precision,
             "tile": engines[0].tile,
             "wave": max(engine.wave for engine in engines),
+            "fork": str(fork) if fork is not None else None,
         }
-        facts["fork"] = str(fork) if fork is not None else None
         if known is None:
-            on_first(lambda: _check_disk(engines, workdir))
+            on_first(lambda: check_disk(engines, workdir))
             origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
             on_first(lambda: _found(held, workdir, settings, fork, origins, engines, say))
-        for line in _announce(engines):
+        for line in describe(engines):
             say(line)
         manifest = Manifest(workdir, facts | (known or {}))
         if known is None:
@@ -158,68 +154,6 @@ def _found(
             say(f"{engine.program.label} starts {start}")
         copy_origins(fork, workdir, engines, origins)
     write_json(workdir / CONFIG, settings)
-
-
-def _engines(programs: Sequence[Program], config: ConfigDict, known: Mapping[str, Any]) -> list[Engine]:
-    """An engine for each program, with the tile and wave that the study was begun with."""
-    tile = known.get("tile") or config.tile or default_tile()
-    engines = [Engine(program, tile) for program in _in_order(programs)]
-    wave = known.get("wave") or config.wave or on_first(lambda: min(map(_fitting_wave, engines)))  # hosts have other memory
-    for engine in engines:
-        engine.limit(wave)
-    return engines
-
-
-def _fitting_wave(engine: Engine) -> int:
-    """Runs whose states, before and after a segment and in a checkpoint, and whose readings take a share of the memory."""
-    readings = result_bytes(engine.program, engine.shapes) / engine.program.axes.size
-    each = 3 * engine.state_bytes() + readings * min(1, SPANS / len(engine.program.records))
-    tiles = WAVE_SHARE * machine.device_memory() / (each * engine.tile)
-    return max(1, int(tiles)) * engine.tile * engine.mesh.size
-
-
-def _in_order(programs: Sequence[Program]) -> Sequence[Program]:
-    """The programs; raises ValueError if one continues a later one, or one of another number of runs."""
-    for index, program in enumerate(programs):
-        after = program.after
-        if after is not None and (not 0 <= after < index or programs[after].axes.size != program.axes.size):
-            raise ValueError(f"program {index} cannot continue program {after}: it is later, or has other runs")
-    return programs
-
-
-def _check_tiles(engines: Sequence[Engine]) -> None:
-    """Raises InputError if a tile is more than a device holds."""
-    memory = machine.device_memory()
-    for engine in engines:
-        tile = engine.state_bytes() * engine.tile
-        if tile > memory:
-            raise InputError(
-                f"tile={engine.tile}: the states of a tile of {engine.program.label} take {_size(tile)}, and a device has "
-                f"{_size(memory)}: make it smaller"
-            )
-
-
-def _check_disk(engines: Sequence[Engine], workdir: Path) -> None:
-    """Raises InputError if results and last states are more than the disk holds."""
-    runs = [(engine, engine.program.axes.size) for engine in engines]
-    wanted = sum(result_bytes(engine.program, engine.shapes) + engine.state_bytes() * size for engine, size in runs)
-    free = machine.free_disk(workdir)
-    if wanted > free:
-        raise InputError(f"--workdir={workdir}: results and last states take {_size(wanted)}, and {_size(free)} are free there")
-
-
-def _announce(engines: Sequence[Engine]) -> list[str]:
-    lines = []
-    for engine in engines:
-        program = engine.program
-        waves = f" in {engine.waves} waves" if engine.waves > 1 else ""
-        lines.append(
-            f"{program.label}: {program.axes.size:,} runs of {program.steps:,} steps{waves}, "
-            f"results {_size(result_bytes(program, engine.shapes))}, "
-            f"state of a tile of {engine.tile} runs {_size(engine.state_bytes() * engine.tile)}"
-        )
-    devices, hosts = jax.devices(), jax.process_count()
-    return [*lines, f"on {len(devices)} device(s): {devices[0].device_kind}" + (f", {hosts} hosts" if hosts > 1 else "")]
 
 
 def _compute(
@@ -324,14 +258,6 @@ def _summary(program: Program, run_steps: int, seconds: float, compiling: float)
         "compile_seconds": round(compiling, 3),
         "run_steps_per_second": round(run_steps / (seconds - compiling), 1),
     }
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 def _say_nothing(line: str) -> None:
