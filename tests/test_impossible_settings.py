@@ -220,7 +220,7 @@ CONFIGS = [
     ("configs", "--config=configs: no config that names a study"),
     ("", "--config=: no config that names a study"),
     ("README.md", "README.md, line"),
-    ("tests/conftest.py", "no attribute 'get_config'"),
+    ("tests/drawing.py", "no attribute 'get_config'"),
     ("configs/near_identical_filters.py:huge", "unknown preset 'huge': choose from '' (none), smoke, full"),
 ]
 

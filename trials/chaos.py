@@ -22,7 +22,7 @@ from trials.studies import SMALL, Command, bits, finish, leftovers, start, study
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # half of the kills cannot be heard
 MOMENTS = ("any time", "saving a checkpoint", "writing results")
-STARTING = 1.0  # seconds in which Python itself may not be ready for a signal
+STARTING = 3.0  # seconds in which Python itself may not be ready for a signal, where nothing tells when it is
 POLL = 0.001  # seconds
 INTERRUPTED = 75
 
@@ -105,7 +105,7 @@ def _run_and_kill(command: Command, workdir: Path, cache: Path, draw: random.Ran
     """Starts the study and kills it; none if it was finished before the moment came."""
     number, moment = draw.choice(SIGNALS), draw.choice(MOMENTS)
     process = start(command, workdir, cache)
-    time.sleep(STARTING)
+    _wait_until_it_listens(process)
     if moment == "any time":
         _wait(process, draw.uniform(0, seconds))
     else:
@@ -126,6 +126,21 @@ def _trace(workdir: Path, moment: str) -> object:
         return sorted(path.name for path in workdir.glob("checkpoints/*/*/*tmp*"))
     groups = [path for path in workdir.glob("results.zarr/*") if path.is_dir()]
     return [path.stat().st_mtime_ns for path in groups]
+
+
+def _wait_until_it_listens(process: "subprocess.Popen[bytes]") -> None:
+    """Waits until the process handles SIGTERM: before, Python itself is only starting."""
+    status = Path(f"/proc/{process.pid}/status")  # on Linux
+    if not status.exists():
+        _wait(process, STARTING)
+        return
+    while process.poll() is None and not _catches(status.read_text(), signal.SIGTERM):
+        time.sleep(POLL)
+
+
+def _catches(status: str, number: int) -> bool:
+    masks = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 def _wait(process: "subprocess.Popen[bytes]", seconds: float) -> None:
