@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from symmetry_jax.symmetry.units import permute as permute
     from symmetry_jax.symmetry.units import perturb as perturb
     from symmetry_jax.symmetry.units import tie as tie
+    from symmetry_jax.theory.first_moves import predict_first_moves as predict_first_moves
 
 _MODULES = {
     "Symmetry": "symmetry.units",
@@ -25,6 +26,7 @@ _MODULES = {
     "load_run": "sweeps.loading",
     "permute": "symmetry.units",
     "perturb": "symmetry.units",
+    "predict_first_moves": "theory.first_moves",
     "quotient": "symmetry.quotient",
     "separation": "symmetry.separation",
     "sweep": "sweeps.sweep",

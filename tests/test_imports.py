@@ -12,8 +12,9 @@ PACKAGE = ROOT / "symmetry_jax"
 ALLOWED = {
     "errors": set(),
     "symmetry": {"errors"},
+    "theory": {"errors"},
     "learning": {"errors", "symmetry"},
-    "measures": {"errors", "symmetry", "learning"},
+    "measures": {"errors", "symmetry", "theory", "learning"},
     "sweeps": {"errors", "learning"},
     "reports": {"errors", "sweeps"},
     "command_line": {"errors", "sweeps", "reports"},

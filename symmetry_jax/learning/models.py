@@ -55,9 +55,14 @@ class MLP(nn.Module):
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """The outputs for a batch of inputs."""
         hidden = inputs.reshape(len(inputs), -1)
-        for number, width in enumerate(self.widths):
-            hidden = self.activation(_dense(width, f"hidden_{number}", self, hidden))
-        return _dense(self.outputs, "output", self, hidden)
+        for name, width in zip(self.layers[:-1], self.widths, strict=True):
+            hidden = self.activation(_dense(width, name, self, hidden))
+        return _dense(self.outputs, self.layers[-1], self, hidden)
+
+    @property
+    def layers(self) -> list[str]:
+        """The modules with weights, from the inputs to the outputs."""
+        return [*(f"hidden_{number}" for number in range(len(self.widths))), "output"]
 
     def __post_init__(self) -> None:
         _check_sizes(self, "widths", "outputs")
@@ -66,9 +71,8 @@ class MLP(nn.Module):
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
         """Unit groups over the variables; `input_shape` is that of one example, which no group of an MLP depends on."""
         del input_shape
-        names = [f"hidden_{number}" for number in range(len(self.widths))]
-        readers = [UnitAxis(_kernel(name), 0, "fan-out") for name in [*names[1:], "output"]]
-        return Symmetry(tuple(map(_group, names, self.widths, [1] * len(names), readers)))
+        readers = [UnitAxis(_kernel(name), 0, "fan-out") for name in self.layers[1:]]
+        return Symmetry(tuple(map(_group, self.layers[:-1], self.widths, [1] * len(self.widths), readers)))
 
 
 class CNN(nn.Module):

@@ -20,7 +20,7 @@ Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
 
 Draw = Callable[[Hparams], Initializer]
 
-RANGES = {"epsilon": Interval(0)}  # a distance
+RANGES = {"epsilon": Interval(0), "bias_scale": Interval(0)}  # a distance, a standard deviation
 
 INITIALIZERS: dict[str, Draw] = {
     "he": lambda hparams: nn.initializers.he_normal(),
@@ -33,6 +33,11 @@ INITIALIZERS: dict[str, Draw] = {
 def biased(hparams: Hparams) -> Initializer:
     """Every entry at hparams["bias"]."""
     return nn.initializers.constant(hparams["bias"])
+
+
+def scattered(hparams: Hparams) -> Initializer:
+    """Normal numbers around 0 of standard deviation hparams["bias_scale"]."""
+    return nn.initializers.normal(hparams["bias_scale"])
 
 
 def draw(model: Any, initializer: Draw, biases: Draw = INITIALIZERS["zero"]) -> Start:

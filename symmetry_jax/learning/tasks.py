@@ -12,7 +12,7 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Hparams, PyTree
 from symmetry_jax.learning.streams import Stream, draw_key
 
-Minibatches = Literal["per_seed", "shared"]
+Minibatches = Literal["per_seed", "shared", "full"]
 
 
 @jax.tree_util.register_dataclass
@@ -53,17 +53,18 @@ class Task:
     batch: Callable[[Dataset, Hparams, jax.Array], Batch]
 
 
-MINIBATCHES: dict[str, Minibatches] = {"per_seed": "per_seed", "shared": "shared"}
+MINIBATCHES: dict[str, Minibatches] = {"per_seed": "per_seed", "shared": "shared", "full": "full"}
 
 
 def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Task:
-    """Classification with softmax cross-entropy on minibatches drawn with replacement.
+    """Classification with softmax cross-entropy, on minibatches drawn with replacement or on the whole training set.
 
     Args:
         model: a flax.linen module from inputs (batch, ...) to logits (batch, classes).
         batch_size: examples in a minibatch.
         minibatches: "per_seed" draws from each run's seed; "shared" gives all runs the same examples at the same step, which
-            is cheaper, since the inputs and their patches are then read once for all runs.
+            is cheaper, since the inputs and their patches are then read once for all runs; "full" takes all examples, in their
+            order, at every step.
 
     Raises:
         InputError: for a minibatch without examples, or, once the data is known, with more than there are.
@@ -73,6 +74,8 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
         raise InputError(f"batch_size={batch_size}: at least 1 example")
 
     def batch(data: Dataset, hparams: Hparams, step: jax.Array) -> Batch:
+        if minibatches == "full":
+            return data.train
         seed = hparams["seed"] if minibatches == "per_seed" else 0
         key = draw_key(seed, Stream.MINIBATCH, step)
         examples = len(data.train.inputs)

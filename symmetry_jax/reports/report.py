@@ -1,6 +1,7 @@
 """The report of a study, computed from its results alone: claims, figures, one self-contained page."""
 
 import base64
+import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from matplotlib import pyplot as plt
 from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.sealed import write_json
-from symmetry_jax.sweeps.study import Claim, Picture, Results, Study
+from symmetry_jax.sweeps.study import Claim, Picture, Results, Study, Table
 from symmetry_jax.sweeps.workdir import read_config, read_manifest
 
 FOLDER = "report"
@@ -47,12 +48,15 @@ def write_report(study: Study, workdir: Path) -> str:
     claims = study.claims(results)
     answer = study.answer(results, claims)
     summary = {"study": config["study"], "question": study.question, "claims": [claim.to_json() for claim in claims]}
-    write_json(workdir / "claims.json", summary)
+    write_json(workdir / "claims.json", summary | {"answer": answer})
     folder = workdir / FOLDER
     folder.mkdir(exist_ok=True)
     with mpl.rc_context(STYLE):
         images = [_draw(picture, folder) for picture in study.pictures(results)]
-    page = _page(study, answer, claims, images, results, config, manifest)
+    tables = study.tables(results)
+    for table in tables:
+        _write_csv(table, folder)
+    page = _page(study, answer, claims, images, tables, results, config, manifest)
     (folder / PAGE).write_text(page)
     return "\n".join([study.question, answer, "", *map(claim_line, claims), "", f"report: {folder / PAGE}"])
 
@@ -77,11 +81,19 @@ def _draw(picture: Picture, folder: Path) -> dict[str, str]:
     }
 
 
+def _write_csv(table: Table, folder: Path) -> None:
+    with (folder / f"{table.name}.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+
+
 def _page(
     study: Study,
     answer: str,
     claims: Sequence[Claim],
     images: Sequence[Mapping[str, str]],
+    tables: Sequence[Table],
     results: Results,
     config: Mapping[str, Any],
     manifest: Mapping[str, Any],
@@ -98,6 +110,7 @@ def _page(
         answer=answer,
         claims=claims,
         images=images,
+        tables=tables,
         sweeps=sweeps,
         config=json.dumps(config, indent=2),
         manifest=manifest,

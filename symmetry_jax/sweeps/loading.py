@@ -212,10 +212,7 @@ def _merge(parts: Sequence[xr.Dataset], workdirs: Sequence[str | Path]) -> xr.Da
     padded = [part.reindex(union, fill_value={"valid": False}) for part in parts]
     if bool((sum(part.valid.astype(int) for part in padded) > 1).any()):
         raise InputError(f"{', '.join(map(str, workdirs))} have runs in common")
-    merged = padded[0]
-    for part in padded[1:]:
-        merged = xr.where(part.valid, part, merged, keep_attrs=True).assign(valid=part.valid | merged.valid)
-    return merged
+    return _lay_over(padded)
 
 
 def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -223,12 +220,17 @@ def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
     static = json.loads(programs[0].attrs["static"])
     union = {dim: _union(dim, programs) for dim in programs[0].dims if dim not in static}
     padded = [program.reindex(union, fill_value={"valid": False}) for program in programs]
-    joined = xr.combine_by_coords(
-        padded, compat="no_conflicts", coords="minimal", data_vars="all", combine_attrs="drop_conflicts"
-    )
-    assert isinstance(joined, xr.Dataset)
-    # static settings in the order of the programs, not of the alphabet
-    return joined.reindex({name: list(dict.fromkeys(program[name].item() for program in programs)) for name in static})
+    # static settings in the order of the programs, not of the alphabet; not every combination of them needs to be there
+    every = {name: list(dict.fromkeys(program[name].item() for program in programs)) for name in static}
+    return _lay_over([program.reindex(every, fill_value={"valid": False}) for program in padded])
+
+
+def _lay_over(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Results on the same coordinates, of runs of which no two parts have the same."""
+    merged = parts[0]
+    for part in parts[1:]:
+        merged = xr.where(part.valid, part, merged, keep_attrs=True).assign(valid=part.valid | merged.valid)
+    return merged
 
 
 def _union(dim: Hashable, parts: Sequence[xr.Dataset]) -> list[Any]:

@@ -65,6 +65,22 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True)
+class Table:
+    """Numbers side by side, with what they show; a page shows them, and a file of comma-separated values holds them."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | int, ...], ...]
+    caption: str
+
+
+def no_tables(results: Results) -> Sequence[Table]:
+    """What a study has that shows all in figures."""
+    del results
+    return ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Study:
     """What a module in `experiments/` defines as `STUDY`.
 
@@ -73,7 +89,8 @@ class Study:
         build: the programs for a config; raises InputError for settings that cannot be.
         claims: computed from results.
         pictures: drawn from results.
-        answer: the answer in words, derived from results and claims.
+        answer: the answer in words, derived from results and claims: in two sentences, then, after an empty line, in detail.
+        tables: made of results.
     """
 
     question: str
@@ -81,6 +98,7 @@ class Study:
     claims: Callable[[Results], Sequence[Claim]]
     pictures: Callable[[Results], Sequence[Picture]]
     answer: Callable[[Results, Sequence[Claim]], str]
+    tables: Callable[[Results], Sequence[Table]] = no_tables
 
 
 def _number(value: float) -> float | None:

@@ -110,6 +110,26 @@ def tie(params: PyTree, group: UnitGroup, blocks: Sequence[Sequence[int]]) -> Py
     return permute(params, group, owners(group, blocks))
 
 
+def project(params: PyTree, group: UnitGroup, blocks: Sequence[Sequence[int]]) -> PyTree:
+    """The nearest parameters in which the units of each block are equal: their mean, in every array of the group.
+
+    Unlike `tie`, which copies a block's first unit, this is the orthogonal projection on the symmetric subspace. Raises
+    ValueError like `tie`.
+    """
+    owners(group, blocks)
+
+    def average(array: jax.Array, axis: UnitAxis) -> jax.Array:
+        positions = axis.positions(group.size)
+        leading = jnp.moveaxis(array, axis.axis, 0)
+        for block in blocks:
+            places = positions[list(block)]  # (units in the block, entries of a unit)
+            mean = leading[places].mean(0, keepdims=True)
+            leading = leading.at[places].set(jnp.broadcast_to(mean, leading[places].shape))
+        return jnp.moveaxis(leading, 0, axis.axis)
+
+    return rewrite(params, group, average)
+
+
 def perturb(
     params: PyTree,
     group: UnitGroup,

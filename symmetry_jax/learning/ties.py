@@ -1,0 +1,31 @@
+"""Ties that are held: what arithmetic takes apart is put together again after each step."""
+
+import dataclasses
+
+import jax
+
+from symmetry_jax.learning.process import Hparams, Process, PyTree, State
+from symmetry_jax.learning.starts import Blocks
+from symmetry_jax.symmetry.units import Symmetry, project, tie
+
+
+def hold(process: Process, symmetry: Symmetry, blocks: Blocks) -> Process:
+    """The process with each state projected on the subspace in which the units of each block are equal.
+
+    Equal units stay equal algebraically, but XLA may compute the last columns of a matrix with other code, whose sums round
+    differently. What the rule remembers is projected as well.
+    """
+
+    def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
+        after, aux = process.step(state, data, hparams, step)
+        return State(_together(after.variables, symmetry, blocks), _together(after.memory, symmetry, blocks)), aux
+
+    return dataclasses.replace(process, step=step)
+
+
+def _together(tree: PyTree, symmetry: Symmetry, blocks: Blocks) -> PyTree:
+    # a second group's mean may round its equal rows apart again, and so all units are copies in the end
+    for move in (project, tie):
+        for name, units in blocks.items():
+            tree = move(tree, symmetry[name].within(tree), units)
+    return tree

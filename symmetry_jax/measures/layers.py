@@ -1,0 +1,66 @@
+"""Measures of a perceptron's layers: ranks, ties, and how many examples an error passes."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from symmetry_jax.learning.models import MLP
+from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
+from symmetry_jax.learning.training import Aux
+
+NEGLIGIBLE = 1e-8  # of the largest singular value: what a rank does not count
+
+
+def weight_rank(model: MLP) -> Measure:
+    """Numerical rank of each weight matrix: singular values above `NEGLIGIBLE` times the largest; (layer,) int32."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        return jnp.stack([_rank(state.variables["params"][name]["kernel"]) for name in model.layers])
+
+    return Measure("rank", read, dims=("layer",), coords=_layers(model))
+
+
+def tie_error(model: MLP) -> Measure:
+    """Largest difference between units of each hidden layer, over fan-in, bias and fan-out: (layer,); nan for the output."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        params = state.variables["params"]
+        readers = zip(model.layers[:-1], model.layers[1:], strict=True)
+        spreads = [_largest_spread(params[name], params[reader]["kernel"]) for name, reader in readers]
+        return jnp.stack([*spreads, jnp.full((), jnp.nan, params[model.layers[-1]]["bias"].dtype)])
+
+    return Measure("tie_error", read, dims=("layer",), coords=_layers(model))
+
+
+def passing(model: MLP) -> Measure:
+    """Fraction of the step's examples for which an error passes some unit of each hidden layer: (layer,); 1 for the output."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del data, hparams, step
+        value = aux.batch.inputs.reshape(len(aux.batch.inputs), -1)
+        fractions = []
+        for name in model.layers[:-1]:
+            layer = state.variables["params"][name]
+            z = value @ layer["kernel"] + layer["bias"]
+            value, slope = jax.jvp(model.activation, (z,), (jnp.ones_like(z),))
+            fractions.append(jnp.mean(jnp.any(slope != 0, axis=1), dtype=z.dtype))
+        return jnp.stack([*fractions, jnp.ones((), value.dtype)])
+
+    return Measure("passing", read, dims=("layer",), coords=_layers(model))
+
+
+def _layers(model: MLP) -> dict[str, Sequence[int]]:
+    return {"layer": range(1, len(model.layers) + 1)}
+
+
+def _rank(matrix: jax.Array) -> jax.Array:
+    values = jnp.linalg.svd(matrix, compute_uv=False)
+    return jnp.sum((values > NEGLIGIBLE * values[0]) & (values > 0), dtype=jnp.int32)
+
+
+def _largest_spread(layer: PyTree, reader: jax.Array) -> jax.Array:
+    arrays = (layer["kernel"].T, layer["bias"][:, None], reader)  # units first
+    return jnp.max(jnp.stack([jnp.max(jnp.ptp(array, axis=0)) for array in arrays]))
