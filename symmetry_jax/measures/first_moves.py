@@ -1,8 +1,8 @@
 """When each array of a network first moves, told apart from rounding.
 
-A gradient's entry is a sum of products. Where it is algebraically zero, floating point leaves an error of some eps times the sum
-of the magnitudes of its terms, its majorant; eps is the relative precision of the arithmetic. An entry counts as moved by a step
-that changes its bits while its gradient is larger than `MULTIPLE` times eps times its majorant.
+A gradient's entry is a sum of products. Where it is algebraically zero, floating point leaves an error of some eps (relative
+precision) times the sum of the magnitudes of the terms, which is its majorant. An entry counts as moved by a step that changes
+its bits while its gradient is larger than `MULTIPLE` times eps times its majorant.
 """
 
 import dataclasses

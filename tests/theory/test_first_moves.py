@@ -16,15 +16,15 @@ from symmetry_jax.learning import models
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.theory.activations import ACTIVATIONS
 
-WIDTH, CLASSES, INPUTS = 4, 3, 5
+WIDTH, CLASSES, INPUTS = 4, 7, 9
 pytestmark = pytest.mark.usefixtures("float64")
 
 
 def batches(seed, count, balanced=False):
     """Non-negative random inputs with labels of which there are as many of each class, or not."""
     random = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(CLASSES), 4) if balanced else np.array([0] * 8 + [1] * 3 + [2])
-    return [(random.uniform(0.1, 1, (12, INPUTS)), random.permutation(labels)) for _ in range(count)]
+    labels = np.arange(14) % CLASSES if balanced else np.array([0] * 8 + list(range(1, CLASSES)))
+    return [(random.uniform(0.1, 1, (14, INPUTS)), random.permutation(labels)) for _ in range(count)]
 
 
 def gradients(layers, activation, constant, bias, learning_rate, examples, steps):
