@@ -1,8 +1,7 @@
 """When each array of a network first moves, told apart from rounding.
 
-A gradient's entry is a sum of products. Where it is algebraically zero, floating point leaves an error of some eps (relative
-precision) times the sum of the magnitudes of the terms, which is its majorant. An entry counts as moved by a step that changes
-its bits while its gradient is larger than `MULTIPLE` times eps times its majorant.
+A gradient that is algebraically zero is seldom zero in floating point. An entry counts as moved by a step that changes its bits
+while its gradient is larger than its doubt: see `rounding`. A change by a smaller gradient is drift.
 """
 
 import dataclasses
@@ -11,31 +10,31 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
-from symmetry_jax.learning.tasks import Batch
 from symmetry_jax.learning.training import Aux
+from symmetry_jax.measures.rounding import gradient_doubts
 from symmetry_jax.symmetry.separation import norm
 
-MULTIPLE = 64.0
 PARTS = {"weight": "kernel", "bias": "bias"}
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Watched:
-    """What a process remembers that is watched; each field but the first is (layers, parts).
+    """What a process remembers that is watched.
 
     Attributes:
         memory: of the process itself.
-        moved: int32: the step, counted from 1, that first moved the array; -1 before.
-        changed: int32: the step that first changed a bit of it, be it by rounding; -1 before.
-        size: Euclidean norm of the array's gradient at the step that first moved it; 0 before.
+        drift: the sum of the magnitudes of all changes by rounding, in the shape of the variables.
+        moved: int32 (layers, parts): the step, counted from 1, that first moved the array; -1 before.
+        changed: int32 (layers, parts): the step that first changed a bit of it, be it by rounding; -1 before.
+        size: (layers, parts): Euclidean norm of the array's gradient at the step that first moved it; 0 before.
     """
 
     memory: PyTree
+    drift: PyTree
     moved: jax.Array
     changed: jax.Array
     size: jax.Array
@@ -43,21 +42,28 @@ class Watched:
 
 def watch(process: Process, model: MLP) -> Process:
     """The process of training a perceptron, which also remembers the first move of each of its arrays."""
-    shape = (len(model.layers), len(PARTS))
 
     def init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
         state = process.init(data, hparams, previous)
-        never = jnp.full(shape, -1, jnp.int32)
-        return State(state.variables, Watched(state.memory, never, never, jnp.zeros(shape, _dtype(state.variables))))
+        drift = jax.tree.map(jnp.zeros_like, state.variables)
+        never = jnp.full((len(model.layers), len(PARTS)), -1, jnp.int32)
+        size = jnp.zeros(never.shape, jax.tree.leaves(drift)[0].dtype)
+        return State(state.variables, Watched(state.memory, drift, never, never, size))
 
     def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, Aux]:
         seen: Watched = state.memory
         after, aux = process.step(dataclasses.replace(state, memory=seen.memory), data, hparams, step)
-        moved, changed, size = _compare(model, state.variables, after.variables, aux)
-        first = (seen.moved < 0) & moved
-        number = step.astype(jnp.int32) + 1
+        changes = jax.tree.map(lambda new, old: jnp.abs(new - old), after.variables, state.variables)
+        doubts = gradient_doubts(model, state.variables, seen.drift, aux.batch, aux.outputs)
+        real = jax.tree.map(lambda gradient, doubt: jnp.abs(gradient) > doubt, aux.gradients, doubts)
+        drift = jax.tree.map(lambda old, change, sure: old + jnp.where(sure, 0, change), seen.drift, changes, real)
+        changed = _each(model, lambda change: jnp.any(change != 0), changes)
+        moved = _each(model, lambda change, sure: jnp.any((change != 0) & sure), changes, real)
+        size = _each(model, lambda gradient: norm(gradient.reshape(-1)), aux.gradients)
+        first, number = (seen.moved < 0) & moved, step.astype(jnp.int32) + 1
         memory = Watched(
             after.memory,
+            drift,
             jnp.where(first, number, seen.moved),
             jnp.where((seen.changed < 0) & changed, number, seen.changed),
             jnp.where(first, size, seen.size),
@@ -78,63 +84,11 @@ def first_moves(model: MLP) -> tuple[Measure, ...]:
         coords: dict[str, Sequence[Any]] = {"layer": list(range(1, len(model.layers) + 1)), "part": list(PARTS)}
         return Measure(name, read, "ends", ("layer", "part"), coords, unit)
 
-    return (
-        measure("first_move", "moved", "step"),
-        measure("first_change", "changed", "step"),
-        measure("first_gradient", "size", ""),
-    )
+    names = {"first_move": "moved", "first_change": "changed", "first_gradient": "size"}
+    return tuple(measure(name, field, "" if field == "size" else "step") for name, field in names.items())
 
 
-def gradient_majorants(model: MLP, variables: PyTree, batch: Batch, outputs: jax.Array) -> PyTree:
-    """For each entry of the gradient of the mean softmax cross-entropy, the sum of the magnitudes of its terms.
-
-    |x|, |W|, |phi'(z)| and |p - y| take the places of x, W, phi'(z) and p - y in backpropagation; the rounding of the logits,
-    which the softmax passes on, is counted with the residual.
-    """
-    params = jax.tree.map(jnp.abs, variables["params"])
-    inputs = batch.inputs.reshape(len(batch.inputs), -1)
-    values, slopes = [inputs], []
-    for name in model.layers[:-1]:
-        layer = variables["params"][name]
-        z = values[-1] @ layer["kernel"] + layer["bias"]
-        value, slope = jax.jvp(model.activation, (z,), (jnp.ones_like(z),))
-        values.append(value)
-        slopes.append(jnp.abs(slope))
-    values = [jnp.abs(value) for value in values]
-    last = params[model.layers[-1]]
-    logits = jnp.max(values[-1] @ last["kernel"] + last["bias"], axis=1, keepdims=True)
-    probabilities = jax.nn.softmax(outputs)
-    residual = jnp.abs(probabilities - jax.nn.one_hot(batch.targets, outputs.shape[1], dtype=outputs.dtype))
-    errors = (residual + probabilities * logits) / len(inputs)
-    found = {}
-    for name, value, slope in zip(model.layers[::-1], values[::-1], [*slopes[::-1], None], strict=True):
-        found[name] = {"kernel": value.T @ errors, "bias": errors.sum(0)}
-        if slope is not None:
-            errors = errors @ params[name]["kernel"].T * slope
-    return {"params": found}
-
-
-def _compare(model: MLP, before: PyTree, after: PyTree, aux: Aux) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """For each array, whether a step moved it, whether it changed a bit, and the size of the gradient: (layers, parts)."""
-    # a barrier, so that XLA computes the gradient alike whether it is watched or not
-    variables, batch, outputs = lax.optimization_barrier((before, aux.batch, aux.outputs))
-    majorants = gradient_majorants(model, variables, batch, outputs)
-    bound = MULTIPLE * jnp.finfo(_dtype(before)).eps
-
-    def compare(old: jax.Array, new: jax.Array, gradient: jax.Array, majorant: jax.Array) -> tuple[jax.Array, ...]:
-        changed = old != new
-        real = jnp.abs(gradient) > bound.astype(gradient.dtype) * majorant
-        return jnp.any(changed & real), jnp.any(changed), norm(gradient.reshape(-1))
-
-    arrays = [
-        [tree["params"][name][part] for tree in (before, after, aux.gradients, majorants)]
-        for name in model.layers
-        for part in PARTS.values()
-    ]
-    found = zip(*(compare(*four) for four in arrays), strict=True)
-    moved, changed, size = (jnp.stack(column).reshape(len(model.layers), len(PARTS)) for column in found)
-    return moved, changed, size
-
-
-def _dtype(variables: PyTree) -> jnp.dtype:
-    return jax.tree.leaves(variables)[0].dtype
+def _each(model: MLP, reduce: Any, *trees: PyTree) -> jax.Array:
+    """A number for each array: (layers, parts)."""
+    rows = [[reduce(*(tree["params"][name][part] for tree in trees)) for part in PARTS.values()] for name in model.layers]
+    return jnp.stack([jnp.stack(row) for row in rows])

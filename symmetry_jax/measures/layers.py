@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.training import Aux
+from symmetry_jax.measures.rounding import layer_values
+from symmetry_jax.symmetry.separation import norm
 
 NEGLIGIBLE = 1e-8  # of the largest singular value: what a rank does not count
 
@@ -20,6 +22,16 @@ def weight_rank(model: MLP) -> Measure:
         return jnp.stack([_rank(state.variables["params"][name]["kernel"]) for name in model.layers])
 
     return Measure("rank", read, dims=("layer",), coords=_layers(model))
+
+
+def weight_norm(model: MLP) -> Measure:
+    """Euclidean norm of each weight matrix: (layer,)."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        return jnp.stack([norm(state.variables["params"][name]["kernel"].reshape(-1)) for name in model.layers])
+
+    return Measure("weight_norm", read, dims=("layer",), coords=_layers(model))
 
 
 def tie_error(model: MLP) -> Measure:
@@ -40,14 +52,9 @@ def passing(model: MLP) -> Measure:
 
     def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del data, hparams, step
-        value = aux.batch.inputs.reshape(len(aux.batch.inputs), -1)
-        fractions = []
-        for name in model.layers[:-1]:
-            layer = state.variables["params"][name]
-            z = value @ layer["kernel"] + layer["bias"]
-            value, slope = jax.jvp(model.activation, (z,), (jnp.ones_like(z),))
-            fractions.append(jnp.mean(jnp.any(slope != 0, axis=1), dtype=z.dtype))
-        return jnp.stack([*fractions, jnp.ones((), value.dtype)])
+        _, slopes = layer_values(model, state.variables, aux.batch.inputs)
+        fractions = [jnp.mean(jnp.any(slope != 0, axis=1), dtype=slope.dtype) for slope in slopes]
+        return jnp.stack([*fractions, jnp.ones((), aux.loss.dtype)])
 
     return Measure("passing", read, dims=("layer",), coords=_layers(model))
 

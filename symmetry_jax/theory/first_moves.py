@@ -16,10 +16,11 @@ import numpy as np
 
 from symmetry_jax.errors import InputError, choose
 from symmetry_jax.theory.activations import ACTIVATIONS, Activation
-from symmetry_jax.theory.tied_training import Examples, TiedStep, train_tied
+from symmetry_jax.theory.tied_training import ROUNDING, Examples, Layer, train_tied
 
 Part = Literal["weight", "bias"]
 Rows = Literal["equal", "sum to zero", "none"]
+Step = list[Layer]
 Batch = Literal["minibatch", "full", "balanced"]
 Precision = Literal["float32", "float64"]
 
@@ -38,7 +39,9 @@ class Move:
         step: the step, counted from 1, whose gradient is the first that is not algebraically zero; None for never.
         before: whether gradients that are algebraically zero are "exact" zeros in floating point, or zero to "rounding".
         size: Euclidean norm of that first gradient over the whole array; None for never, or where no examples were given.
-        visible: whether the step changes a bit of the array in the given precision; None where no examples were given.
+        doubt: what rounding of cancelling sums may change of `size` in the given precision, relative to it; likewise.
+        visible: whether that step changes a bit of the array in the given precision, by a gradient larger than its rounding;
+            None where no examples were given.
         rows: how the rows of the gradient (one for each unit, or output) lie: "equal", "sum to zero", "none" if it never moves.
         rank: the largest rank that the matrix ever has while ties hold; 1 for a bias that is not zero.
         reason: in words.
@@ -49,6 +52,7 @@ class Move:
     step: int | None
     before: Literal["exact", "rounding"]
     size: float | None
+    doubt: float | None
     visible: bool | None
     rows: Rows
     rank: int
@@ -162,10 +166,12 @@ def _expected(phi: Activation, hidden: int, constant: float, bias: float, batch:
     return _facts(None if batch == "balanced" else 0, values, slopes)
 
 
-def _observed(start: TiedStep, batches: Sequence[Examples], classes: int) -> _Facts:
+def _observed(start: Step, batches: Sequence[Examples], classes: int) -> _Facts:
     """The facts of given batches; those of the hidden layers are of the first one."""
     level = [np.ptp(np.bincount(labels, minlength=classes)) == 0 for _, labels in batches]
-    return _facts(None if all(level) else level.index(False), start.hidden, start.slopes)
+    hidden = start[1:]
+    balanced = None if all(level) else level.index(False)
+    return _facts(balanced, [layer.value for layer in hidden], [layer.slope for layer in hidden])
 
 
 def _facts(balanced: int | None, values: Sequence[np.ndarray], slopes: Sequence[np.ndarray]) -> _Facts:
@@ -237,26 +243,29 @@ def _blocked(facts: _Facts, layer: int, part: Part, output: int | None) -> str:
 
 
 def _move(layer: int, part: Part, step: int | None, rounded: bool, rows: Rows, rank: int, reason: str) -> Move:
-    return Move(layer, part, step, "rounding" if rounded else "exact", None, None, rows, rank, reason)
+    return Move(layer, part, step, "rounding" if rounded else "exact", None, None, None, rows, rank, reason)
 
 
-def _measure(move: Move, steps: Sequence[TiedStep], width: int, learning_rate: float, precision: str) -> Move:
-    """A move with the size of its gradient, and whether a bit changes, from the steps of tied training."""
+def _measure(move: Move, steps: Sequence[Step], width: int, learning_rate: float, precision: str) -> Move:
+    """A move with the size of its gradient, its doubt, and whether it is seen, from the steps of tied training."""
     if move.step is None:
         return dataclasses.replace(move, visible=False)
-    taken, layers = steps[move.step - 1], len(steps[0].weights)
-    weights = move.part == "weight"
-    gradient = (taken.weight_gradients if weights else taken.bias_gradients)[move.layer - 1]
-    before = (taken.weights if weights else taken.biases)[move.layer - 1].astype(precision)
-    copies = 1 if layers == 1 or (move.layer == layers and not weights) else width
-    copies *= width if weights and 1 < move.layer < layers else 1
+    layer, weights = steps[move.step - 1][move.layer - 1], move.part == "weight"
+    gradient = layer.weight_gradient if weights else layer.bias_gradient
+    eps = ROUNDING * float(np.finfo(precision).eps)
+    doubt = eps * (layer.weight_doubt if weights else layer.bias_doubt)
+    before = (layer.weight if weights else layer.bias).astype(precision)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        visible = bool(np.any(before - (learning_rate * gradient).astype(precision) != before))
-    return dataclasses.replace(move, size=float(np.sqrt(copies) * np.linalg.norm(gradient)), visible=visible)
+        changed = before - (learning_rate * gradient).astype(precision) != before
+    layers = len(steps[0])
+    copies = (width if move.layer < layers else 1) * (width if weights and move.layer > 1 else 1)
+    size = float(np.sqrt(copies) * np.linalg.norm(gradient))
+    relative = float(np.sqrt(copies) * np.linalg.norm(doubt)) / size if size else np.inf
+    return dataclasses.replace(move, size=size, doubt=relative, visible=bool(np.any(changed & (abs(gradient) > doubt))))
 
 
-def _death(steps: Sequence[TiedStep]) -> int | None:
-    closed = (number for number, step in enumerate(steps) if any(np.all(slope == 0) for slope in step.slopes))
+def _death(steps: Sequence[Step]) -> int | None:
+    closed = (number for number, step in enumerate(steps) if any(np.all(layer.slope == 0) for layer in step))
     return next(closed, None)
 
 

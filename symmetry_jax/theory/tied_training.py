@@ -1,4 +1,4 @@
-"""Training a network whose every layer starts constant, one number a layer.
+"""Training a network whose every layer starts constant: one number a layer.
 
 All weights of a layer are equal at the start, and so its units stay tied. What such a network does is then told by one row w of
 the first layer, one number w_l for each later hidden layer, and one number v_k for each output; biases likewise. With m units
@@ -8,7 +8,9 @@ in each hidden layer and L weight layers,
     r = p - y,   e_{L-1} = (v . r) phi'(z_{L-1}),   e_l = m w_{l+1} e_{l+1} phi'(z_l),
 
 and the gradient of every weight of layer l is the mean over examples of e_l phi(z_{l-1}); that of v_k is the mean of
-r_k phi(z_{L-1}). No unit is ever computed twice, and no derivative is taken by machine.
+r_k phi(z_{L-1}). Where the terms of such a mean cancel, floating point leaves some of their magnitude. In units of `ROUNDING`
+times the precision, the doubt of r is |r| + p max_k |logits_k|, that of e_l is (doubt of e_{l+1}) |m w_{l+1} phi'(z_l)| +
+|m w_{l+1} e_{l+1}|, and that of a gradient is the mean of (doubt of e_l) |phi(z_{l-1})|.
 """
 
 import dataclasses
@@ -20,28 +22,33 @@ from scipy.special import softmax
 from symmetry_jax.theory.activations import Activation
 
 Examples = tuple[np.ndarray, np.ndarray]  # inputs (n, inputs) and labels (n,)
-Rows = list[np.ndarray]  # for each layer, the numbers of which its array consists
+
+ROUNDING = 64.0  # rounding of a sum, at most, in units of the precision times the sum of the magnitudes of its terms
 
 
 @dataclasses.dataclass(frozen=True)
-class TiedStep:
-    """One step of training.
+class Layer:
+    """One layer at one step, without copies: of shape (1, inputs) the first, (1, 1) each hidden one, (classes, 1) the last.
 
     Attributes:
-        weights: before the step: (inputs,), then (1,) for each later hidden layer, then (classes,).
-        biases: before the step: (1,) for each hidden layer, then (classes,).
-        weight_gradients: in the shapes of `weights`.
-        bias_gradients: in the shapes of `biases`.
-        hidden: phi(z_l) of each hidden layer, (n,).
-        slopes: phi'(z_l) of each hidden layer, (n,).
+        weight: before the step, in the shape above.
+        bias: before the step, (1,) or (classes,).
+        weight_gradient: in the shape of `weight`.
+        bias_gradient: in the shape of `bias`.
+        weight_doubt: what rounding may leave of `weight_gradient`, in units of `ROUNDING` times the precision.
+        bias_doubt: likewise.
+        value: what the layer reads, (n, inputs).
+        slope: phi'(z) of the layer below, (n, 1); 1 for the first, which reads the inputs.
     """
 
-    weights: Rows
-    biases: Rows
-    weight_gradients: Rows
-    bias_gradients: Rows
-    hidden: list[np.ndarray]
-    slopes: list[np.ndarray]
+    weight: np.ndarray
+    bias: np.ndarray
+    weight_gradient: np.ndarray
+    bias_gradient: np.ndarray
+    weight_doubt: np.ndarray
+    bias_doubt: np.ndarray
+    value: np.ndarray
+    slope: np.ndarray
 
 
 def train_tied(
@@ -54,45 +61,42 @@ def train_tied(
     learning_rate: float,
     batches: Sequence[Examples],
     steps: int,
-) -> Iterator[TiedStep]:
+) -> Iterator[list[Layer]]:
     """Gradient descent from constant weights and biases, step by step; the last batch is used again when there are no more."""
-    inputs = batches[0][0].shape[1]
-    sizes = [inputs, *[1] * (layers - 2), classes] if layers > 1 else [classes * inputs]
-    weights = [np.full(size, float(constant)) for size in sizes]
-    biases = [np.full(1 if layer < layers - 1 else classes, float(bias)) for layer in range(layers)]
+    sizes = [batches[0][0].shape[1], *[1] * (layers - 1), classes]
+    weights = [np.full((sizes[layer + 1], sizes[layer]), float(constant)) for layer in range(layers)]
+    biases = [np.full(size, float(bias)) for size in sizes[1:]]
     for step in range(steps):
-        taken = _differentiate(activation, width, classes, weights, biases, batches[min(step, len(batches) - 1)])
+        taken = _differentiate(activation, width, weights, biases, *batches[min(step, len(batches) - 1)])
         yield taken
-        weights = [entry - learning_rate * change for entry, change in zip(weights, taken.weight_gradients, strict=True)]
-        biases = [entry - learning_rate * change for entry, change in zip(biases, taken.bias_gradients, strict=True)]
+        weights = [layer.weight - learning_rate * layer.weight_gradient for layer in taken]
+        biases = [layer.bias - learning_rate * layer.bias_gradient for layer in taken]
 
 
 def _differentiate(
-    activation: Activation, width: int, classes: int, weights: Rows, biases: Rows, examples: Examples
-) -> TiedStep:
-    inputs, labels = examples
-    if len(weights) == 1:
-        return _regress(classes, weights, biases, inputs, labels)
-    sums = [inputs @ weights[0] + biases[0]]
-    for weight, bias in zip(weights[1:-1], biases[1:-1], strict=True):
-        sums.append(width * weight * activation.value(sums[-1]) + bias)
-    hidden, slopes = [activation.value(z) for z in sums], [activation.slope(z) for z in sums]
-    residual = _residual(width * hidden[-1][:, None] * weights[-1] + biases[-1], labels)
-    errors = [residual @ weights[-1] * slopes[-1]]
-    for weight, slope in zip(weights[-2:0:-1], slopes[-2::-1], strict=True):
-        errors.insert(0, width * weight * errors[0] * slope)
-    below = [(error * value).mean(keepdims=True) for error, value in zip(errors[1:], hidden[:-1], strict=True)]
-    weight_gradients = [errors[0] @ inputs / len(inputs), *below, hidden[-1] @ residual / len(inputs)]
-    bias_gradients = [*(error.mean(keepdims=True) for error in errors), residual.mean(0)]
-    return TiedStep(weights, biases, weight_gradients, bias_gradients, hidden, slopes)
-
-
-def _regress(classes: int, weights: Rows, biases: Rows, inputs: np.ndarray, labels: np.ndarray) -> TiedStep:
-    """A single layer has no tied units: its rows are held one after the other."""
-    residual = _residual(inputs @ weights[0].reshape(classes, -1).T + biases[0], labels)
-    gradient = (residual.T @ inputs / len(inputs)).reshape(-1)
-    return TiedStep(weights, biases, [gradient], [residual.mean(0)], [], [])
-
-
-def _residual(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return softmax(logits, axis=1) - np.eye(logits.shape[1])[labels]
+    activation: Activation,
+    width: int,
+    weights: list[np.ndarray],
+    biases: list[np.ndarray],
+    inputs: np.ndarray,
+    labels: np.ndarray,
+) -> list[Layer]:
+    values, slopes, sums = [inputs], [np.ones((len(inputs), 1))], inputs @ weights[0].T + biases[0]
+    for weight, bias in zip(weights[1:], biases[1:], strict=True):
+        values.append(activation.value(sums))
+        slopes.append(activation.slope(sums))
+        sums = width * values[-1] @ weight.T + bias
+    probabilities = softmax(sums, axis=1)
+    error = (probabilities - np.eye(sums.shape[1])[labels]) / len(inputs)
+    magnitude = abs(error)
+    doubt = magnitude + probabilities * abs(sums).max(1, keepdims=True) / len(inputs)
+    taken: list[Layer] = []
+    copies = 1  # of each output there is one, of each hidden unit there are `width`
+    for weight, bias, value, slope in zip(weights[::-1], biases[::-1], values[::-1], slopes[::-1], strict=True):
+        gradients, doubts = (error.T @ value, error.sum(0)), (doubt.T @ abs(value), doubt.sum(0))
+        taken.insert(0, Layer(weight, bias, *gradients, *doubts, value, slope))
+        error = copies * error @ weight * slope
+        carried = copies * magnitude @ abs(weight)
+        magnitude, doubt = carried * abs(slope), copies * doubt @ abs(weight) * abs(slope) + carried
+        copies = width
+    return taken
