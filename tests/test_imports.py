@@ -16,7 +16,7 @@ ALLOWED = {
     "learning": {"errors", "symmetry"},
     "measures": {"errors", "symmetry", "theory", "learning"},
     "sweeps": {"errors", "learning"},
-    "reports": {"errors", "sweeps"},
+    "reports": {"errors", "theory", "sweeps"},
     "command_line": {"errors", "sweeps", "reports"},
     "__main__": {"command_line"},
 }

@@ -43,7 +43,7 @@ class Move:
         visible: whether that step changes a bit of the array in the given precision, by a gradient larger than its rounding;
             None where no examples were given.
         rows: how the rows of the gradient (one for each unit, or output) lie: "equal", "sum to zero", "none" if it never moves.
-        rank: the largest rank that the matrix ever has while ties hold; 1 for a bias that is not zero.
+        rank: the largest rank that a weight matrix can have while ties hold, be it by rounding; None for a bias.
         reason: in words.
     """
 
@@ -55,7 +55,7 @@ class Move:
     doubt: float | None
     visible: bool | None
     rows: Rows
-    rank: int
+    rank: int | None
     reason: str
 
 
@@ -86,8 +86,9 @@ class FirstMoves(Sequence[Move]):
         rows = [("layer", "part", "first move", "gradient", "rows", "rank", "why")]
         for move in self.moves:
             step = "never" if move.step is None else f"step {move.step}" + ("" if move.visible in (True, None) else ", unseen")
+            rank = "" if move.rank is None else str(move.rank)
             size = "" if move.size is None else f"{move.size:.3g}"
-            rows.append((str(move.layer), move.part, step, size, move.rows, str(move.rank), move.reason))
+            rows.append((str(move.layer), move.part, step, size, move.rows, rank, move.reason))
         widths = [max(len(row[column]) for row in rows) for column in range(7)]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
@@ -183,10 +184,16 @@ def _moves(facts: _Facts, layers: int, classes: int, constant: float) -> Iterato
     """The moves of all arrays, without sizes."""
     output = _output_step(facts)
     for layer in range(1, layers):
-        yield _hidden_move(facts, layer, "weight", layers, constant, output)
+        yield _ranked(_hidden_move(facts, layer, "weight", layers, constant, output), layers, classes, constant)
         yield _hidden_move(facts, layer, "bias", layers, constant, output)
-    yield _output_weight(facts, layers, classes, constant, output)
+    yield _ranked(_output_weight(facts, layers, output), layers, classes, constant)
     yield _output_bias(facts, output)
+
+
+def _ranked(move: Move, layers: int, classes: int, constant: float) -> Move:
+    """The move of a weight matrix with its rank: rows that are one row, or rows that sum to 0 and share a constant."""
+    tied = int(constant != 0 or move.step is not None or move.before == "rounding")
+    return dataclasses.replace(move, rank=tied if layers > 1 else classes - (constant == 0))
 
 
 def _output_step(facts: _Facts) -> int | None:
@@ -198,36 +205,36 @@ def _output_step(facts: _Facts) -> int | None:
     return 1
 
 
-def _output_weight(facts: _Facts, layers: int, classes: int, constant: float, step: int | None) -> Move:
-    rank = int(bool(constant) or step is not None) if layers > 1 else classes - (constant == 0)
-    rows: Rows = "none" if step is None else "sum to zero"
+def _output_weight(facts: _Facts, layers: int, step: int | None) -> Move:
     if step is not None:
         reads = "inputs" if layers == 1 else "hidden units that are all alike"
-        return _move(layers, "weight", step, facts.uniform, rows, rank, f"the residual 1/K - y meets {reads}")
-    why = "what it reads is 0" if facts.silent[-1] else "it reads a constant, and the residual of a balanced batch sums to 0"
-    return _move(layers, "weight", None, not facts.silent[-1], rows, rank, why)
+        return _move(layers, "weight", step, facts.uniform, "sum to zero", f"the residual 1/K - y meets {reads}")
+    if facts.silent[-1]:
+        return _move(layers, "weight", None, False, "none", "what it reads is 0")
+    return _move(layers, "weight", None, True, "none", "it reads a constant, and the residual of a balanced batch sums to 0")
 
 
 def _output_bias(facts: _Facts, weight: int | None) -> Move:
     layers = len(facts.silent) + 1
     if facts.balanced == 0:
-        return _move(layers, "bias", 1, False, "sum to zero", 1, "1/K is not the frequency of each class in the batch")
+        return _move(layers, "bias", 1, False, "sum to zero", "1/K is not the frequency of each class in the batch")
     steps = [step for step in (weight and weight + 1, facts.balanced and facts.balanced + 1) if step]
     if not steps:
-        return _move(layers, "bias", None, True, "none", 0, "1/K is the frequency of each class in a balanced batch")
-    return _move(layers, "bias", min(steps), True, "sum to zero", 1, "balanced at first: the outputs differ only from then on")
+        return _move(layers, "bias", None, True, "none", "1/K is the frequency of each class in a balanced batch")
+    return _move(layers, "bias", min(steps), True, "sum to zero", "balanced at first: the outputs differ only from then on")
 
 
 def _hidden_move(facts: _Facts, layer: int, part: Part, layers: int, constant: float, output: int | None) -> Move:
-    rank = 0 if part == "bias" else int(constant != 0)
     blocked = _blocked(facts, layer, part, output)
     if blocked or output is None:
-        return _move(layer, part, None, constant != 0 and not facts.closed[layer - 1], "none", rank, blocked)
+        # equal output weights cancel the residual only to rounding, and weights that only rounding moved let it pass
+        rounded = not any(facts.closed[layer - 1 :]) and (constant != 0 or not facts.silent[-1])
+        return _move(layer, part, None, rounded, "none", blocked)
     if constant:
         why = "equal output weights cancel the residual until they differ: one step after them"
-        return _move(layer, part, output + 1, True, "equal", 1, why)
+        return _move(layer, part, output + 1, True, "equal", why)
     why = f"errors come down through {_count(layers - layer, 'layer')} that must leave 0 first, one a step"
-    return _move(layer, part, output + layers - layer, False, "equal", 1, why)
+    return _move(layer, part, output + layers - layer, False, "equal", why)
 
 
 def _blocked(facts: _Facts, layer: int, part: Part, output: int | None) -> str:
@@ -242,8 +249,8 @@ def _blocked(facts: _Facts, layer: int, part: Part, output: int | None) -> str:
     return ""
 
 
-def _move(layer: int, part: Part, step: int | None, rounded: bool, rows: Rows, rank: int, reason: str) -> Move:
-    return Move(layer, part, step, "rounding" if rounded else "exact", None, None, None, rows, rank, reason)
+def _move(layer: int, part: Part, step: int | None, rounded: bool, rows: Rows, reason: str) -> Move:
+    return Move(layer, part, step, "rounding" if rounded else "exact", None, None, None, rows, None, reason)
 
 
 def _measure(move: Move, steps: Sequence[Step], width: int, learning_rate: float, precision: str) -> Move:

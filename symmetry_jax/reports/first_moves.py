@@ -1,0 +1,237 @@
+"""First moves from constant starts: predicted beside measured, in claims, a table and figures.
+
+`compared` is a Dataset of results with, along (layer, part), `measured` and `predicted` steps of the first move (nan for
+never), the `size` and `doubt` of the first gradient, whether it is `visible` and the `largest_rank`; and along the runs the
+step after which a layer is `dead`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps, colors
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from symmetry_jax.sweeps.study import Claim, Table
+from symmetry_jax.theory.first_moves import HORIZON
+
+PARTS = {"weight": "W", "bias": "b"}
+SETTINGS = ("batch", "layers", "activation", "constant")  # what tells the rows of the table apart
+
+
+def plain(compared: xr.Dataset) -> xr.Dataset:
+    """The runs of plain gradient descent that stayed finite; of all others every number is left out."""
+    kept = compared.valid & (compared.first_nonfinite_step.sel(end="last", drop=True) < 0) & (compared.optimizer == "sgd")
+    if "weight_decay" in compared:
+        kept = kept & (compared.weight_decay == 0)
+    return compared.assign({name: array.where(kept) for name, array in compared.items() if array.dtype.kind == "f"})
+
+
+def agreement(compared: xr.Dataset) -> xr.DataArray:
+    """1 where an array first moved as predicted within the horizon, 0 where it did not; nan where rounding hides the move."""
+    told = compared.first_move.sel(end="last", drop=True).notnull() & (compared.predicted.isnull() | (compared.visible == 1))
+    early = compared.measured.where(compared.measured <= HORIZON)
+    same = (early == compared.predicted) | (early.isnull() & compared.predicted.isnull())
+    return same.where(told)
+
+
+def move_claims(compared: xr.Dataset) -> Iterator[Claim]:
+    """Whether first moves, their sizes, ties and ranks are those predicted; of runs as `plain` gives them."""
+    same = agreement(compared)
+    statement = f"Arrays, of {int(same.notnull().sum()):,}, whose first move in {HORIZON} steps is not at the predicted step"
+    yield Claim.near("first moves", statement, 0, float((same == 0).sum()), 0)
+    hidden = (compared.visible == 0) & compared.predicted.notnull()
+    statement = (
+        f"Arrays, of {int(hidden.sum()):,} whose first move is predicted to drown in rounding, that are seen to move by then"
+    )
+    yield Claim.near("hidden moves", statement, 0, float((hidden & (compared.measured <= compared.predicted)).sum()), 0)
+    apart = abs(compared.first_gradient.sel(end="last", drop=True) / compared["size"] - 1).where(same == 1)
+    statement = "Size of the first gradient: largest difference from the predicted one, in units of what rounding allows"
+    yield Claim.at_most("sizes", statement, 1, float((apart / compared.doubt).max()))
+    yield Claim.near(
+        "ties", "Units of a layer are equal, bit for bit, at every record: largest difference", 0, _tie(compared), 0
+    )
+    matrices = compared.largest_rank.sel(part="weight", drop=True)
+    above = (compared["rank"] > matrices) & matrices.notnull()
+    statement = "Weight matrices and records at which the rank is larger than it can be"
+    yield Claim.near("ranks", statement, 0, float(above.sum()), 0)
+    predicted, low, high = deaths(compared)
+    wrong = (predicted.notnull() | (high <= HORIZON)) & ~((low < predicted) & (predicted <= high))
+    statement = (
+        f"Runs in which a layer lets no error pass within {HORIZON} steps (predicted or seen), at another step than predicted"
+    )
+    yield Claim.near("deaths", statement, 0, float(wrong.sum()), 0)
+
+
+def deaths(compared: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """The predicted steps to death, the last record before it and the first at which a layer lets no error pass, or inf."""
+    shut = (compared.passing == 0).any("layer")
+    high = xr.where(shut, compared.step, np.inf).min("step")
+    low = xr.where(compared.step < high, compared.step, -1).max("step")
+    return compared.dead.where(compared.loss.notnull().any("step")), low, high
+
+
+def _tie(compared: xr.Dataset) -> float:
+    return float(compared.tie_error.max())
+
+
+def move_table(compared: xr.Dataset) -> Table:
+    """A row for each run of the first seed: steps of first moves, layer by layer, ranks and sizes, predicted and measured."""
+    columns = (*SETTINGS, *(f"{part} {what}" for part in PARTS.values() for what in ("predicted", "measured")))
+    rows = [_row(run) for run in each_run(compared.sel(seed=compared.seed[0]))]
+    caption = (
+        "First moves of weights W and biases b, from the first layer to the last: the step, or a dot for never; in brackets "
+        f"where the step is predicted to change less than rounding does. What moved only after {HORIZON} steps left a "
+        "standstill by rounding. Ranks are the largest over all records. Sizes are norms of the first gradients: the largest "
+        "relative difference."
+    )
+    return Table("first_moves", (*columns, "ranks predicted", "ranks measured", "sizes differ by"), tuple(rows), caption)
+
+
+def _row(run: xr.Dataset) -> tuple[str | float | int, ...]:
+    layers = int(run.layers)
+    cells: list[str | float | int] = [run[name].item() for name in SETTINGS]
+    for part in PARTS:
+        expected, seen = (run[name].sel(part=part).values[:layers] for name in ("predicted", "measured"))
+        shown = run.visible.sel(part=part).values[:layers]
+        marks = [
+            _step(step) if sure or np.isnan(step) else f"({_step(step)})" for step, sure in zip(expected, shown, strict=True)
+        ]
+        cells += [" ".join(marks), " ".join(map(_step, seen))]
+    ranks = run.largest_rank.sel(part="weight").values[:layers], run["rank"].max("step").values[:layers]
+    apart = abs(run.first_gradient.sel(end="last") / run["size"] - 1).where(
+        (run.visible == 1) & (run.measured == run.predicted)
+    )
+    cells += [" ".join(map(_step, values)) for values in ranks]
+    return (*cells, f"{float(apart.max()):.1g}" if apart.notnull().any() else "")
+
+
+def _step(value: float) -> str:
+    return "." if np.isnan(value) else f"{value:.0f}"
+
+
+def each_run(results: xr.Dataset) -> Iterator[xr.Dataset]:
+    """Every run that has a loss, with its coordinates as scalars."""
+    for index in np.argwhere(results.loss.notnull().any("step").transpose(*results.valid.dims).values):
+        yield results.isel(dict(zip(results.valid.dims, index, strict=True)))
+
+
+def first_move_map(compared: xr.Dataset) -> Figure:
+    """Steps of first moves, array by array: a panel for each batch, at zero and at the smallest other constant."""
+    first = compared.sel(seed=compared.seed[0])
+    constants = [value for value in (0.0, *sorted(abs(compared.constant.values))) if value in compared.constant]
+    chosen = list(dict.fromkeys(constants))[:2]
+    batches = list(compared.batch.values)
+    runs = {(batch, value): list(each_run(_only(first, batch, value))) for value in chosen for batch in batches}
+    height = 0.17 * max(map(len, runs.values()))
+    shape = (len(chosen), len(batches))
+    figure, panels = plt.subplots(*shape, figsize=(4.3 * shape[1], (height + 0.9) * shape[0] + 0.6), squeeze=False)
+    for panel, ((batch, value), cells) in zip(panels.flat, runs.items(), strict=True):
+        _draw_moves(panel, cells)
+        panel.set_title(f"all weights {value:g}, {batch} batch")
+    palette, shade = _palette()
+    bar = figure.colorbar(plt.cm.ScalarMappable(shade, palette), ax=panels, ticks=[*range(1, HORIZON + 1), HORIZON + 1])
+    bar.ax.set_yticklabels([*map(str, range(1, HORIZON + 1)), "later"])
+    bar.set_label("step of the first move; white: never in this run")
+    return figure
+
+
+def _only(results: xr.Dataset, batch: str, constant: float) -> xr.Dataset:
+    kept = (results.batch == batch) & (results.constant == constant)
+    return results.assign(loss=results.loss.where(kept))
+
+
+def _palette() -> tuple[Any, Any]:
+    shades = [*colormaps["viridis_r"](np.linspace(0, 0.9, HORIZON)), (0.85, 0.45, 0.4, 1)]
+    return colors.ListedColormap(shades), colors.BoundaryNorm(np.arange(0.5, HORIZON + 2), HORIZON + 1)
+
+
+def _draw_moves(panel: Axes, runs: list[xr.Dataset]) -> None:
+    """A row for each network, a column for each array; a cross where the prediction is another."""
+    most = max((int(run.layers) for run in runs), default=1)
+    image = np.full((len(runs), 2 * most), np.nan)
+    for row, run in enumerate(runs):
+        for column, (layer, part) in enumerate(np.ndindex(int(run.layers), 2)):
+            array = run.isel(layer=layer, part=part)
+            image[row, column] = min(float(array.measured), HORIZON + 1) if array.measured.notnull() else np.nan
+            if float(agreement(array)) == 0:
+                panel.text(column, row, "x", ha="center", va="center", fontsize=7, color="red")
+        panel.add_patch(plt.Rectangle((-0.5, row - 0.5), 2 * int(run.layers), 1, fill=False, linewidth=0.4, color="0.6"))
+    palette, shade = _palette()
+    panel.imshow(image, cmap=palette, norm=shade, aspect="auto")
+    panel.set_xticks(range(2 * most), [f"{part}{layer}" for layer in range(1, most + 1) for part in PARTS.values()], fontsize=7)
+    panel.set_yticks(range(len(runs)), [f"{run.activation.item()}, {run.layers.item()} layers" for run in runs], fontsize=6)
+    panel.grid(False)
+
+
+def losses_of_starts(constant: xr.Dataset, random: xr.Dataset, layers: int) -> Figure:
+    """Loss over steps from constant weights and from random ones, with ln K: a panel for each activation, at one depth."""
+    batch, classes = random.batch.values[0], int(constant.classes[0])
+    shown = [name for name in constant.activation.values if _curves(constant, batch, layers, name).loss.notnull().any()]
+    across = min(4, len(shown))
+    down = -(-len(shown) // across)
+    figure, panels = plt.subplots(
+        down, across, figsize=(3.1 * across, 2.4 * down + 0.3), squeeze=False, sharex=True, sharey=True
+    )
+    for panel, name in zip(panels.flat, shown, strict=False):
+        runs = _curves(constant, batch, layers, name)
+        for number, value in enumerate(runs.constant.values):
+            panel.plot(
+                runs.step, runs.loss.sel(constant=value).mean("seed"), color=f"C{number}", label=f"all weights {value:g}"
+            )
+        start = _curves(random, batch, layers, name).loss
+        panel.plot(start.step, start.median("seed"), color="black", linewidth=1, label="random weights (median)")
+        panel.fill_between(start.step, start.min("seed"), start.max("seed"), color="black", alpha=0.15, linewidth=0)
+        panel.axhline(np.log(classes), color="0.4", linewidth=0.8, linestyle=":", label=f"ln {classes}")
+        panel.set(xscale="symlog", title=str(name))
+        panel.set_xlim(0, float(runs.step[-1]))
+    panels.flat[0].set_ylim(0, 1.6 * np.log(classes))
+    for panel in panels.flat[len(shown) :]:
+        panel.axis("off")
+    for panel in panels[-1]:
+        panel.set_xlabel("step")
+    for row in panels:
+        row[0].set_ylabel("loss (nats)")
+    panels.flat[0].legend(fontsize=6.5)
+    return figure
+
+
+def _curves(results: xr.Dataset, batch: str, layers: int, activation: str) -> xr.Dataset:
+    """The runs of one network, along (seed, constant)."""
+    chosen = results.sel(batch=batch, layers=layers, activation=activation)
+    others = [dim for dim in chosen.valid.dims if dim not in ("seed", "constant")]
+    return chosen.isel(dict.fromkeys(others, 0))
+
+
+def escape_growth(run: xr.Dataset) -> float:
+    """Factor per step by which the first layer's weights grow while they leave a standstill; nan if they do not.
+
+    Least squares of the logarithm of their norm over the records at which it is between 1e-11 and 1e-4: no longer what rounding
+    strews, and not yet so large that it is more than its linear part.
+    """
+    size = run.weight_norm.isel(layer=0)
+    inside = ((size > 1e-11) & (size < 1e-4)).values
+    if inside.sum() < 2:
+        return float("nan")
+    return float(np.exp(np.polyfit(run.step.values[inside], np.log(size.values[inside]), 1)[0]))
+
+
+def escapes(runs: dict[str, xr.Dataset], factors: dict[str, float]) -> Figure:
+    """Norm of the first layer's weights over steps, as they leave a balanced standstill, and the predicted slope."""
+    figure, panel = plt.subplots(figsize=(6.4, 3.6))
+    for number, (name, run) in enumerate(runs.items()):
+        size = run.weight_norm.isel(layer=0)
+        panel.plot(run.step, size.where(size > 0), color=f"C{number}", label=f"{name}, measured", marker=".", markersize=3)
+        inside = np.flatnonzero(((size > 1e-11) & (size < 1e-4)).values)
+        if inside.size:
+            begin = inside[0]
+            steps = run.step.values[inside]
+            line = 3 * float(size[begin]) * factors[name] ** (steps - steps[0])
+            panel.plot(steps, line, color=f"C{number}", linestyle="--", linewidth=1, label=f"{name}, predicted slope")
+    panel.set(yscale="log", xlabel="step", ylabel="norm of the first layer's weights")
+    panel.set_xlim(0, float(max((run.step[-1] for run in runs.values()), default=1)))
+    panel.legend(fontsize=7)
+    return figure
