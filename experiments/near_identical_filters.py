@@ -215,22 +215,30 @@ def answer(results: Results, claims: Sequence[Claim]) -> str:
     twins = settled(results["twins"])
     stopped = int((twins.first_nonfinite_step.sel(end="last") >= 0).sum())
     lines = [f"{int(twins.valid.sum()):,} runs of {int(twins.step[-1]):,} steps, {stopped or 'none'} of which went non-finite."]
-    if 0 in twins.epsilon:
-        exact = (results["twins"].separation.sel(epsilon=0) == 0).all(["step", "group", "part"])
-        valid = results["twins"].valid.sel(epsilon=0)
-        lines.append(
-            f"Started exactly equal, twins stayed exactly equal in {int((exact & valid).sum())} of {int(valid.sum())} runs."
-        )
     settings = list(each_setting(twins))
     if (twins.epsilon > 0).any() and settings:
-        reference = nearest_epsilon(twins, REFERENCE)
-        together = final_growth(twins).sel(epsilon=reference)
-        lines.append(f"Started {reference:g} apart, {fates_in_words(together)}:")
+        lines.append(f"Started {nearest_epsilon(twins, REFERENCE):g} apart:")
         lines += [line for name, setting in settings for line in twin_lines(name, setting, _exactly(results, setting))]
         accuracy = float(twins.test_accuracy.sel(end="last").mean())
         lines.append(f"The networks classify {accuracy:.1%} of the test digits right (mean over all finite runs).")
     lines.append(f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")
-    return "\n".join(lines)
+    return "\n".join([" ".join(_summary(results["twins"], twins)), "", *lines])
+
+
+def _summary(results: xr.Dataset, twins: xr.Dataset) -> Iterator[str]:
+    """Two sentences: what becomes of equal twins, and of almost equal ones."""
+    if 0 in results.epsilon:
+        exact = (results.separation.sel(epsilon=0) == 0).all(["step", "group", "part"])
+        valid = results.valid.sel(epsilon=0)
+        yield f"Started exactly equal, twins stayed exactly equal in {int((exact & valid).sum())} of {int(valid.sum())} runs."
+    if (twins.epsilon > 0).any() and list(each_setting(twins)):
+        reference = nearest_epsilon(twins, REFERENCE)
+        final = final_growth(twins).sel(epsilon=reference)
+        middle = final.median("seed")
+        yield (
+            f"Started {reference:g} apart, {fates_in_words(final)}: by a factor of {float(middle.min()):.2g} to "
+            f"{float(middle.max()):.2g} in the median seed, which depends on the activation, the learning rate and the layer."
+        )
 
 
 def pictures(results: Results) -> list[Picture]:

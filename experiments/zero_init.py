@@ -428,8 +428,8 @@ def pictures(results: Results) -> list[Picture]:
 
 _MAP = (
     "The step at which weights W and biases b of each layer first move, measured; a row for each network. White within a "
-    "network's frame: it never moved, or by no more than rounding. Red: only later, when rounding had grown. A red cross "
-    "marks a first move that was predicted otherwise."
+    "network's frame: it never moved, or by no more than rounding; grey: no such layer. Red: only later, when rounding had "
+    "grown. A red cross marks a first move that was predicted otherwise."
 )
 _LOSS = (
     "Training loss of networks of {layers} layers ({batch} batch) from constant and from random weights; band: all seeds. At "

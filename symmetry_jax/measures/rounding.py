@@ -35,7 +35,7 @@ def gradient_doubts(model: MLP, variables: PyTree, drift: PyTree, batch: Batch, 
     values, slopes = layer_values(model, variables, batch.inputs)
     values, slopes = [jnp.abs(value) for value in values], [jnp.abs(slope) for slope in slopes]
     last = params[model.layers[-1]]
-    logits = jnp.max(values[-1] @ last["kernel"] + last["bias"], axis=1, keepdims=True)
+    logits = jnp.max(values[-1] @ last["kernel"] + last["bias"][None], axis=1, keepdims=True)
     probabilities = jax.nn.softmax(outputs)
     targets = jax.nn.one_hot(batch.targets, outputs.shape[1], dtype=outputs.dtype)
     error = jnp.abs(probabilities - targets) / len(outputs)
@@ -56,7 +56,7 @@ def layer_values(model: MLP, variables: PyTree, inputs: jax.Array) -> tuple[list
     values, slopes = [inputs.reshape(len(inputs), -1)], []
     for name in model.layers[:-1]:
         layer = variables["params"][name]
-        z = values[-1] @ layer["kernel"] + layer["bias"]
+        z = values[-1] @ layer["kernel"] + layer["bias"][None]
         value, slope = jax.jvp(model.activation, (z,), (jnp.ones_like(z),))
         values.append(value)
         slopes.append(slope)

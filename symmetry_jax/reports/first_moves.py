@@ -135,7 +135,7 @@ def first_move_map(compared: xr.Dataset) -> Figure:
     palette, shade = _palette()
     bar = figure.colorbar(plt.cm.ScalarMappable(shade, palette), ax=panels, ticks=[*range(1, HORIZON + 1), HORIZON + 1])
     bar.ax.set_yticklabels([*map(str, range(1, HORIZON + 1)), "later"])
-    bar.set_label("step of the first move; white: never in this run")
+    bar.set_label("step of the first move")
     return figure
 
 
@@ -145,26 +145,34 @@ def _only(results: xr.Dataset, batch: str, constant: float) -> xr.Dataset:
 
 
 def _palette() -> tuple[Any, Any]:
-    shades = [*colormaps["viridis_r"](np.linspace(0, 0.9, HORIZON)), (0.85, 0.45, 0.4, 1)]
+    shades = [*colormaps["viridis_r"](np.linspace(0, 0.6, HORIZON)), (0.9, 0.5, 0.45, 1)]
     return colors.ListedColormap(shades), colors.BoundaryNorm(np.arange(0.5, HORIZON + 2), HORIZON + 1)
 
 
 def _draw_moves(panel: Axes, runs: list[xr.Dataset]) -> None:
-    """A row for each network, a column for each array; a cross where the prediction is another."""
+    """A row for each network, a column for each array, with its step; a red cross where another was predicted."""
     most = max((int(run.layers) for run in runs), default=1)
     image = np.full((len(runs), 2 * most), np.nan)
     for row, run in enumerate(runs):
+        panel.add_patch(
+            plt.Rectangle((-0.5, row - 0.5), 2 * int(run.layers), 1, facecolor="white", edgecolor="0.6", linewidth=0.4)
+        )
         for column, (layer, part) in enumerate(np.ndindex(int(run.layers), 2)):
             array = run.isel(layer=layer, part=part)
             image[row, column] = min(float(array.measured), HORIZON + 1) if array.measured.notnull() else np.nan
-            if float(agreement(array)) == 0:
-                panel.text(column, row, "x", ha="center", va="center", fontsize=7, color="red")
-        panel.add_patch(plt.Rectangle((-0.5, row - 0.5), 2 * int(run.layers), 1, fill=False, linewidth=0.4, color="0.6"))
+            wrong = float(agreement(array)) == 0
+            mark = "x" if wrong else _step(float(array.measured))
+            panel.text(column, row, mark, ha="center", va="center", fontsize=5.5, zorder=3, color="red" if wrong else "black")
     palette, shade = _palette()
-    panel.imshow(image, cmap=palette, norm=shade, aspect="auto")
+    panel.imshow(image, cmap=palette, norm=shade, aspect="auto", zorder=2)
     panel.set_xticks(range(2 * most), [f"{part}{layer}" for layer in range(1, most + 1) for part in PARTS.values()], fontsize=7)
-    panel.set_yticks(range(len(runs)), [f"{run.activation.item()}, {run.layers.item()} layers" for run in runs], fontsize=6)
+    panel.set_yticks(range(len(runs)), [f"{run.activation.item()}, {_layers(run)}" for run in runs], fontsize=6)
+    panel.set_facecolor("0.92")
     panel.grid(False)
+
+
+def _layers(run: xr.Dataset) -> str:
+    return f"{run.layers.item()} layer" + ("s" if run.layers.item() > 1 else "")
 
 
 def losses_of_starts(constant: xr.Dataset, random: xr.Dataset, layers: int) -> Figure:

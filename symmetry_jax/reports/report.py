@@ -48,11 +48,12 @@ def write_report(study: Study, workdir: Path) -> str:
     claims = study.claims(results)
     answer = study.answer(results, claims)
     summary = {"study": config["study"], "question": study.question, "claims": [claim.to_json() for claim in claims]}
-    write_json(workdir / "claims.json", summary | {"answer": answer})
     folder = workdir / FOLDER
     folder.mkdir(exist_ok=True)
     with mpl.rc_context(STYLE):
-        images = [_draw(picture, folder) for picture in study.pictures(results)]
+        pictures = study.pictures(results)
+        images = [_draw(picture, folder) for picture in pictures]
+    write_json(workdir / "claims.json", summary | {"answer": answer, "figures": [picture.name for picture in pictures]})
     tables = study.tables(results)
     for table in tables:
         _write_csv(table, folder)
@@ -65,7 +66,8 @@ def claim_line(claim: Claim) -> str:
     """A claim with its numbers in one line."""
     mark = "holds" if claim.holds else "FAILS"
     tolerance = f" +- {claim.tolerance:g}" if claim.tolerance else ""
-    return f"[{mark}] {claim.statement}: expected {_text(claim.expected)}{tolerance}, measured {_text(claim.measured)}"
+    expected, measured = in_words(claim.expected), in_words(claim.measured)
+    return f"[{mark}] {claim.statement}: expected {expected}{tolerance}, measured {measured}"
 
 
 def _draw(picture: Picture, folder: Path) -> dict[str, str]:
@@ -100,7 +102,7 @@ def _page(
 ) -> str:
     source = (Path(__file__).parent / "page.html").read_text()
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = _text
+    environment.filters["number"] = in_words
     sweeps = {
         name: {dimension: _range(dataset[dimension].values.tolist()) for dimension in dataset.valid.dims}
         for name, dataset in results.items()
@@ -120,9 +122,10 @@ def _page(
 def _range(values: Sequence[Any]) -> str:
     """The values of an axis in a few words."""
     if len(values) <= 4:
-        return ", ".join(map(_text, values))
-    return f"{_text(values[0])}, {_text(values[1])}, ..., {_text(values[-1])} ({len(values)} values)"
+        return ", ".join(map(in_words, values))
+    return f"{in_words(values[0])}, {in_words(values[1])}, ..., {in_words(values[-1])} ({len(values)} values)"
 
 
-def _text(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """A number, a bound or nothing, as a reader sees it."""
     return f"{value:.4g}" if isinstance(value, float) else "nothing" if value is None else str(value)

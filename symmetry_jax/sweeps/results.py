@@ -153,8 +153,10 @@ class Writer:
     def _write(self, wave: int, dim: str, first: int, last: int, values: Mapping[str, np.ndarray]) -> None:
         if not (self._path / "zarr.json").exists():  # zarr would make the folders again, around nothing but this
             raise FileNotFoundError(errno.ENOENT, "its results are gone")
-        for name, block in values.items():
-            self._group[name][self._runs(wave), first:last] = block
+        # a chunk that equals the fill value is stored too: a nan with another sign would come back with other bits
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            for name, block in values.items():
+                self._group[name][self._runs(wave), first:last] = block
         rows = self._group.attrs[WRITTEN]
         self._group.attrs[WRITTEN] = [*rows, [wave, dim, first, last, _digest(values)]]
 

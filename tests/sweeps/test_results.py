@@ -1,5 +1,8 @@
 """Results on disk and in the hand."""
 
+import dataclasses
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -103,6 +106,33 @@ def test_programs_of_different_shape_are_padded_and_marked(tmp_path):
     short = results.position.sel(kind="short", start=10.0, push=1.0)
     np.testing.assert_array_equal(short.sel(step=[0, 5]), [10, 15])
     assert np.isnan(short.sel(step=9)) and results.valid.dtype == bool
+
+
+def test_not_every_combination_of_static_settings_needs_a_program(tmp_path):
+    for index, (kind, size) in enumerate([("long", 8), ("long", 16), ("short", 16)]):
+        write(tmp_path, index, program(kind=kind, size=size))
+    results = load_results(tmp_path)
+    assert results.valid.dtype == bool and results.valid.sizes == {"kind": 2, "size": 2, "start": 2, "push": 3}
+    assert not results.valid.sel(kind="short", size=8).any() and int(results.valid.sum()) == 18
+    assert results.position.sel(kind="short", size=8).isnull().all()
+    for kind, size in (("long", 8), ("short", 16)):
+        there = results.position.sel(kind=kind, size=size)
+        np.testing.assert_array_equal(there.isel(step=-1), results.start + results.push * results.step[-1])
+
+
+@pytest.mark.parametrize("value", [-np.nan, np.nan, -0.0, 0.0, np.inf])
+def test_every_bit_comes_back(value, tmp_path):
+    blank = Measure("blank", lambda state, *_: jnp.float32(value) + 0 * state.variables)
+    count = Measure("count", lambda state, *_: jnp.int32(0))
+    written = dataclasses.replace(program(), measures=(blank, count))
+    engine = Engine(written, 2)
+    writer = Writer(group_path(tmp_path, 0), written, engine.shapes, engine.wave)
+    _, readings = engine.advance(engine.start(), whole(written.records))
+    readings["blank"] = np.full_like(readings["blank"], value)
+    writer.write_records(0, 0, 5, readings)
+    group = Group(group_path(tmp_path, 0))
+    assert group.whole(0, "step") == 5
+    assert group.flat.blank.values.tobytes() == readings["blank"].tobytes()
 
 
 def test_groups_open_labelled_without_this_package(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from symmetry_jax import Symmetry, UnitAxis, UnitGroup, permute, perturb, separation, tie
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
+from symmetry_jax.symmetry.units import project
 from tests.drawing import drawn, inputs_of, variables_of
 
 MODELS = {
@@ -185,3 +186,22 @@ def test_symmetry_is_a_mapping_that_prints_as_a_table():
     assert [row.split() for row in rows][2] == ["cell", "5", "loop", "0", "fan-out"]
     with pytest.raises(KeyError, match="no unit group 'other'"):
         symmetry["other"]
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_projecting_is_the_mean_over_permutations_of_a_block(name):
+    model, shape = MODELS[name]
+    params = drawn(variables_of(model, inputs_of(shape)))
+    for group in model.symmetry(shape).values():
+        block = [0, group.size - 1, 1] if group.size > 2 else [0, 1]
+        orders = [np.arange(group.size) for _ in block]
+        for turn, order in enumerate(orders):
+            order[block] = np.roll(block, turn)  # the cyclic permutations of a block have the same mean as all of them
+        turned = [permute(params, group, order) for order in orders]
+        expected = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *turned)
+        projected = project(params, group, [block])
+        for one, other in zip(jax.tree.leaves(projected), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        again = project(projected, group, [block])
+        for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(projected), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)

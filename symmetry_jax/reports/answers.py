@@ -1,0 +1,111 @@
+"""What all studies found, on one page made of the claims of real runs.
+
+    python -m symmetry_jax.reports.answers FOLDER PAGE [WORKDIR ...]
+
+Copies claims, manifest and figures of finished studies from their work directories into FOLDER, a folder for each study, and
+writes PAGE, in Markdown, from all that is there. `make answers` does it for `experiments/answers` and `experiments/README.md`.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from symmetry_jax.errors import InputError
+from symmetry_jax.reports.report import FOLDER, in_words
+from symmetry_jax.sweeps.workdir import MANIFEST, read_manifest
+
+CLAIMS = "claims.json"
+
+HEAD = """# What the studies found
+
+Made by `make answers` from the claims of runs of the default presets, which are kept in `answers/`; nothing here is typed. A
+claim that fails is shown like one that holds.
+"""
+
+
+def keep(workdir: Path, folder: Path) -> None:
+    """Copies claims, manifest and figures of a finished study into `folder`, under the study's name.
+
+    Raises:
+        InputError: if there is no finished study with a report.
+    """
+    if not (workdir / CLAIMS).exists() or "finished" not in read_manifest(workdir):
+        raise InputError(f"{workdir} holds no finished study with claims")
+    target = folder / json.loads((workdir / CLAIMS).read_text())["study"]
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for path in (workdir / CLAIMS, workdir / MANIFEST, *(workdir / FOLDER).glob("*.png")):
+        shutil.copy(path, target)
+
+
+def render(folder: Path) -> str:
+    """The page of all studies that are kept in a folder, in Markdown; links are relative to the folder's parent."""
+    kept = [path.parent for path in sorted(folder.glob(f"*/{CLAIMS}"))]
+    return "\n".join([HEAD, *(_section(study, folder.name) for study in kept)])
+
+
+def _section(study: Path, link: str) -> str:
+    summary, manifest = (json.loads((study / name).read_text()) for name in (CLAIMS, MANIFEST))
+    figure = summary["figures"][0] if summary["figures"] else None
+    claims = summary["claims"]
+    rows = [f"| {_cell(claim)} |" for claim in claims]
+    return "\n".join(
+        [
+            f"## {study.name}: {summary['question']}\n",
+            summary["answer"].split("\n\n")[0] + "\n",
+            *([f"![{figure.replace('_', ' ')}]({link}/{study.name}/{figure}.png)\n"] if figure else []),
+            f"{sum(claim['holds'] for claim in claims)} of {len(claims)} claims hold:\n",
+            "| claim | expected | measured | |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            f"\n{_cost(manifest)}\n",
+            f"```\n{manifest['command']}\n```\n",
+        ]
+    )
+
+
+def _cell(claim: Mapping[str, Any]) -> str:
+    tolerance = f" ± {claim['tolerance']:.2g}" if claim["tolerance"] else ""
+    expected, measured = in_words(claim["expected"]), in_words(claim["measured"])
+    cells = (claim["statement"], expected + tolerance, measured, "holds" if claim["holds"] else "**fails**")
+    return " | ".join(cell.replace("|", "\\|") for cell in cells)
+
+
+def _cost(manifest: Mapping[str, Any]) -> str:
+    """What a run took: all that was computed, and where."""
+    programs, devices = manifest["programs"], manifest["devices"]
+    seconds = sum(program["seconds"] for program in programs)
+    runs = sum(program["runs"] for program in programs)
+    run_steps = sum(program["run_steps"] for program in programs)
+    return (
+        f"{runs:,} runs in {len(programs)} programs, {run_steps:,} run-steps: {_duration(seconds)} on {devices['count']} x "
+        f"{devices['kind']} (jax {manifest['versions']['jax']})."
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def main() -> None:
+    """Keeps what work directories hold, and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where claims, manifests and figures are kept")
+    parser.add_argument("page", type=Path, help="the page to write")
+    parser.add_argument("workdirs", type=Path, nargs="*", help="work directories of finished studies")
+    arguments = parser.parse_args()
+    try:
+        for workdir in arguments.workdirs:
+            keep(workdir, arguments.folder)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    arguments.page.write_text(render(arguments.folder))
+
+
+if __name__ == "__main__":
+    main()
