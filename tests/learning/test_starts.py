@@ -7,7 +7,7 @@ import pytest
 
 from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
-from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, merged, near_tied, tied
+from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, merged, near_tied, scattered, tied
 
 MODEL, SHAPE = CNN((4, 6), 3, (1, 2)), (8, 8, 1)
 SYMMETRY = MODEL.symmetry(SHAPE)
@@ -74,3 +74,11 @@ def test_merged_start_computes_what_the_tied_one_does():
     small = begin(merged(start, SYMMETRY, blocks), "float64")
     outputs = jax.jit(CNN((3, 4), 3, (1, 2)).apply)(small, inputs)
     np.testing.assert_allclose(outputs, jax.jit(MODEL.apply)(whole, inputs), rtol=1e-11, atol=1e-13)
+
+
+def test_scattered_biases_have_a_scale_and_leave_the_weights_alone():
+    start = draw(MLP((2000,), 3), INITIALIZERS["lecun"], scattered)
+    none, some, more = (begin(start, shape=(4,), bias_scale=scale)["params"] for scale in (0.0, 0.5, 1.0))
+    assert not np.any(none["hidden_0"]["bias"]) and np.std(some["hidden_0"]["bias"]) == pytest.approx(0.5, rel=0.05)
+    np.testing.assert_array_equal(2 * some["hidden_0"]["bias"], more["hidden_0"]["bias"])
+    np.testing.assert_array_equal(none["hidden_0"]["kernel"], more["hidden_0"]["kernel"])

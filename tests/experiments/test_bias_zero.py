@@ -1,0 +1,167 @@
+"""The study of biases from end to end, small; and that its claims can fail."""
+
+import json
+
+import numpy as np
+import pytest
+
+from symmetry_jax import load_results
+from symmetry_jax.command_line import load_study
+from symmetry_jax.errors import InputError
+from symmetry_jax.reports.report import write_report
+from symmetry_jax.sweeps.loading import load_sweeps
+from symmetry_jax.sweeps.runner import run_study
+from tests.test_configs import ROOT, load
+
+STUDY = load_study("bias_zero")
+SETTINGS = ("tanh, 2 layers", "relu, 2 layers")
+EVERY = ("accuracy", "speed", "large", "tied", "still", "order", "shares", "behind")
+
+
+def smoke(**changes):
+    config = load(ROOT / "configs" / "bias_zero.py", "smoke")
+    config.sweep.activation = "tanh,relu"
+    for name, value in changes.items():
+        where = config.sweep if name in config.sweep else config
+        where[name] = value
+    return config
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "work"
+    run_study(STUDY, smoke(), path, "python -m symmetry_jax run", say=lambda line: None)
+    write_report(STUDY, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sweeps(workdir):
+    return load_sweeps(workdir)
+
+
+def held(sweeps, sweep="", change=None):
+    """Whether each claim holds, once the results of one sweep are changed in place."""
+    copy = {name: dataset.copy(deep=True) for name, dataset in sweeps.items()}
+    if change:
+        change(copy[sweep])
+    return {claim.name: claim.holds for claim in STUDY.claims(copy)}
+
+
+def test_results_are_labelled_by_the_axes(workdir, sweeps):
+    assert load_results(workdir).sizes["seed"] == 16 and set(sweeps) == {"random", "constant", "one_unit"}
+    assert list(sweeps["random"].bias_scale) == [0, 0.3, 3] and list(sweeps["constant"].constant) == [0, 0.1]
+    assert "constant" not in sweeps["random"].dims and sweeps["constant"].sizes["seed"] < 8
+    assert float(sweeps["random"].test_accuracy.isel(step=-1).sel(bias_scale=0).min()) > 0.85
+
+
+def test_exact_claims_hold(workdir, sweeps):
+    found = held(sweeps)
+    own = {f"one line: {SETTINGS[1]}", f"one unit: {SETTINGS[1]}", f"curve: {SETTINGS[0]}"}
+    assert set(found) == {f"{claim}: {name}" for claim in EVERY for name in SETTINGS} | own
+    exact = [
+        name for name in found if name.split(":")[0] in ("tied", "still", "order", "shares", "one line", "one unit", "curve")
+    ]
+    assert all(found[name] for name in exact)
+    assert [claim["holds"] for claim in json.loads((workdir / "claims.json").read_text())["claims"]] == list(found.values())
+
+
+def test_half_of_the_relu_units_are_dead_for_ever(sweeps):
+    zero = sweeps["constant"].sel(activation="relu", constant=0, bias_scale=3)
+    assert 0.3 < float(zero.living.mean()) < 0.7
+    np.testing.assert_array_equal(zero.living.isel(end=0), zero.living.isel(end=1))
+
+
+def at(place, **where):
+    """Changes the numbers of one variable where the labels say."""
+    variable, value = place
+
+    def change(dataset):
+        array = dataset[variable]
+        array.loc[where] = value(array.loc[where])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "claim, sweep, change",
+    [
+        ("accuracy", "random", at(("test_accuracy", lambda old: old + 0.02), bias_scale=0.3)),
+        ("speed", "random", at(("test_loss", lambda old: old + 0.3), bias_scale=0)),
+        ("large", "random", at(("test_accuracy", lambda old: old + 0.1), bias_scale=3)),
+        ("tied", "constant", at(("tie_error", lambda old: old + 1e-15), bias_scale=0, constant=0.1, step=5)),
+        ("tied", "constant", at(("tie_error", lambda old: old * np.nan), bias_scale=0, constant=0.1, step=5)),
+        ("still", "constant", at(("span", lambda old: old + 1), bias_scale=0, constant=0, step=200)),
+        ("order", "constant", at(("span", lambda old: old + 1), bias_scale=3, constant=0, step=1)),
+        ("order", "constant", at(("span", lambda old: old * 0), bias_scale=3, constant=0, step=2)),
+        ("shares", "constant", at(("share_error", lambda old: old + 1e-8), bias_scale=3, constant=0, step=1)),
+        ("shares", "constant", at(("share_error", lambda old: old * np.nan), bias_scale=3, constant=0, step=1)),
+        ("one line", "constant", at(("off_line", lambda old: old + 1e-8), bias_scale=3, constant=0, step=5)),
+        ("one unit", "one_unit", at(("loss", lambda old: old + 1e-8), bias_scale=3, step=5)),
+        ("one unit", "one_unit", at(("loss", lambda old: old * np.nan), bias_scale=3, step=5)),
+        ("curve", "constant", at(("off_line", lambda old: old * 0), bias_scale=3, constant=0, step=200)),
+        ("behind", "constant", at(("test_loss", lambda old: old * 0), bias_scale=3, constant=0, step=200)),
+    ],
+)
+def test_claims_fail_when_the_results_say_otherwise(sweeps, claim, sweep, change):
+    found = {name: holds for name, holds in held(sweeps, sweep, change).items() if name.startswith(f"{claim}:")}
+    assert found and not any(found.values())
+
+
+def test_the_answer_is_two_sentences_and_details_from_the_results(sweeps):
+    text = STUDY.answer(sweeps, STUDY.claims(sweeps))
+    paragraph, details = text.split("\n\n")
+    assert paragraph.count(". ") == 1 and "copies of one unit" in paragraph and paragraph.endswith(".") and "nan" not in text
+    assert all(name in details for name in SETTINGS)
+    worse = {**sweeps, "random": sweeps["random"].copy(deep=True)}
+    at(("test_accuracy", lambda old: old + 0.02), bias_scale=0.3)(worse["random"])
+    assert "have a price" in STUDY.answer(worse, STUDY.claims(worse)) and "have a price" not in text
+
+
+def test_figures_and_tables(workdir, sweeps):
+    folder = workdir / "report"
+    assert {path.stem for path in folder.glob("*.png")} == {"cost", "line", "how_far"}
+    assert len((folder / "costs.csv").read_text().splitlines()) == 1 + 2 * 3
+    assert len((folder / "constants.csv").read_text().splitlines()) == 1 + 2 * 2 * 3
+
+
+@pytest.mark.parametrize("changes", [{"bias_scale": "0.3"}, {"constant": "0.1"}, {"initializer": "lecun"}, {"bias_scale": "0"}])
+def test_other_axes_build_and_leave_claims_out(sweeps, changes):
+    assert STUDY.build(smoke(**changes))
+    if "initializer" in changes:
+        left = {"random": sweeps["random"]}
+    elif "constant" in changes:
+        left = {"random": sweeps["random"], "constant": sweeps["constant"].sel(constant=[0.1])}
+    else:
+        scale = [float(changes["bias_scale"])]
+        left = {name: sweeps[name].sel(bias_scale=scale) for name in ("random", "constant")}
+    found = STUDY.claims(left)
+    assert len(found) < len(STUDY.claims(sweeps)) and STUDY.answer(left, found)
+    assert STUDY.pictures(left) and STUDY.tables(left)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"initializer": "zero"}, "unknown initializer 'zero': choose from lecun, he, constant"),
+        ({"activation": "erf"}, "unknown activation 'erf'"),
+        ({"layers": "1"}, "layers=1: a whole number from 2"),
+        ({"layers": "tanh"}, "layers='tanh': a whole number from 2"),
+        ({"bias_scale": "-1"}, "bias_scale"),
+        ({"zipped": "bias_scale+learning_rate", "learning_rate": "0.1,0.2,0.3"}, "axes of their own"),
+        ({"constant_seeds": 0}, "constant_seeds=0: at least 1"),
+        ({"width": 0}, "whole numbers, at least 1"),
+        ({"dataset": "letters"}, "unknown dataset 'letters'"),
+    ],
+)
+def test_impossible_settings_are_told_in_one_line(changes, message):
+    with pytest.raises(InputError, match=message) as told:
+        STUDY.build(smoke(**changes))
+    assert "\n" not in str(told.value)
+
+
+def test_an_axis_that_the_study_needs():
+    config = smoke()
+    del config.sweep["bias_scale"]
+    with pytest.raises(InputError, match="this study needs an axis for bias_scale"):
+        STUDY.build(config)
