@@ -504,8 +504,8 @@ def pictures(results: Results) -> list[Picture]:
         caption = (
             "Random weights. Left: test accuracy at the end with random biases, less that of zero biases from the same weights "
             f"and minibatches. Right: by how much random biases are later than zero ones at a test loss of {REACHED} nats. "
-            "Means over seeds; bars are 95% intervals of the mean, not the spread of runs; settings are set a little apart along "
-            "the axis. Dotted: zero biases."
+            "Means over seeds; bars are 95% intervals of the mean, not the spread of runs; settings are set a little apart "
+            "along the axis. Dotted: zero biases."
         )
         found.append(Picture("cost", _draw_costs(random), caption))
     shown = [(name, _from_zero(setting)) for name, setting in constant]
