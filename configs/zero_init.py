@@ -28,10 +28,10 @@ def get_config(preset: str = "") -> ConfigDict:
     config.sweep.activation = "tanh,sigmoid,relu,gelu,silu,softplus,identity"  # of hidden layers; see `crossed`
     config.sweep.width = "16"  # of hidden layers; where it is not a multiple of 8, arithmetic may take ties apart
     config.sweep.optimizer = "sgd"  # also momentum, nesterov, adam, adamw; sizes and escapes are predicted for sgd
-    config.sweep.seed = "0:4"  # minibatches; what does not depend on them runs once
+    config.sweep.seed = "0:2"  # minibatches; what does not depend on them runs once
     config.sweep.constant = "0.0,0.01,0.1,1.0"  # all weights at the start
     config.sweep.bias = "0.0"  # all biases at the start
-    config.sweep.learning_rate = "1.0"  # large, so that what leaves a standstill does so within the steps
+    config.sweep.learning_rate = "0.1,1.0"  # at the larger one what leaves a standstill does so within the steps
     config.sweep.weight_decay = "0.0"
     config.sweep.momentum = "0.9"  # read by momentum, nesterov
     config.sweep.beta1 = "0.9"  # read by adam, adamw; beta2 and adam_eps too
@@ -41,9 +41,9 @@ def get_config(preset: str = "") -> ConfigDict:
 
     config.crossed = 2  # the first so many layers meet every activation, and activations every layer; 0 for the whole product
     config.hold_ties = False  # project each update on the subspace in which all units of a layer are equal
-    config.random_seeds = 4  # of random starts beside the constant ones, on the first batch
+    config.random_seeds = 4  # of random starts beside the constant ones, on the first batch; 0 for none
 
-    config.steps = 1500
+    config.steps = 1300
     config.records = 61  # about how many times measures are read
     config.spacing = "log"  # of records in steps; or even
 
@@ -60,6 +60,7 @@ def _smoke(config: ConfigDict) -> ConfigDict:
     config.sweep.batch = "full,balanced"
     config.sweep.classes = "4"
     config.sweep.constant = "0.0,0.1"
+    config.sweep.learning_rate = "1.0"
     config.crossed = 1
     config.random_seeds = 2
     config.steps = 400

@@ -75,10 +75,10 @@ def build(config: ConfigDict) -> list[Program]:
     _check_axes(config, axes)
     choose("precision", config.precision, PRECISIONS)
     points = [(static, inner) for static, inner in axes.split(STATIC) if _is_wanted(static, axes.columns(), config.crossed)]
-    first = axes.columns()["batch"][0]
-    return [_constant(config, static, inner) for static, inner in points] + [
-        _random(config, static, inner) for static, inner in points if static["batch"] == first and static["layers"] != 1
-    ]
+    constant = [_constant(config, static, inner) for static, inner in points]
+    first = axes.columns()["batch"][0] if config.random_seeds else None
+    deep = [(static, inner) for static, inner in points if static["batch"] == first and static["layers"] != 1]
+    return constant + [_random(config, static, inner) for static, inner in deep]
 
 
 def _is_wanted(static: Static, columns: Mapping[str, Sequence[Any]], crossed: int) -> bool:
@@ -155,8 +155,8 @@ def _check_axes(config: ConfigDict, axes: Axes) -> None:
         raise InputError(f"zipped={config.zipped}: seed is an axis of its own in this study")
     if config.crossed < 0:
         raise InputError(f"crossed={config.crossed}: 0 (the whole product) or more")
-    if config.random_seeds < 1:
-        raise InputError(f"random_seeds={config.random_seeds}: at least 1")
+    if config.random_seeds < 0:
+        raise InputError(f"random_seeds={config.random_seeds}: 0 (none) or more")
     if config.steps < HORIZON:
         raise InputError(f"steps={config.steps}: at least {HORIZON}, over which first moves are predicted")
 
@@ -306,15 +306,18 @@ def _gaps(kept: xr.Dataset, random: xr.Dataset) -> dict[str, float]:
     """For each network of two or more layers that random starts train to 80%, by how much they beat every constant start."""
     found = {}
     kept = kept.sel(batch=random.batch.values[0])
-    for layers, activation in itertools.product(kept.layers.values, kept.activation.values):
-        if layers == 1:
-            continue
+    for layers, activation in itertools.product(random.layers.values, random.activation.values):
         cell = {"layers": layers, "activation": activation}
-        drawn = float(random.sel(cell).test_accuracy.sel(end="last").median())
+        drawn = _drawn(random.sel(cell))
         constant = float(kept.sel(cell).test_accuracy.sel(end="last").max())
         if drawn >= 0.8 and np.isfinite(constant):
             found[f"{activation}, {layers} layers"] = drawn - constant
     return found
+
+
+def _drawn(random: xr.Dataset) -> float:
+    """Accuracy from random weights: the median over seeds, at the best of all other settings."""
+    return float(random.test_accuracy.sel(end="last").median("seed").max())
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
@@ -334,20 +337,26 @@ def answer(results: Results, claims: Sequence[Claim]) -> str:
 def _summary(kept: xr.Dataset, results: Results) -> str:
     """Two sentences: when what moves, and what it comes to."""
     same = agreement(kept)
-    deep = kept.layers > 1
-    ranks = kept["rank"].where(deep).max()
-    constant = float(kept.test_accuracy.sel(end="last").where(deep).max())
-    words = (
-        f"As predicted for {int((same == 1).sum()):,} of {int(same.notnull().sum()):,} arrays, zero weights in two or more "
-        "layers leave all but the output bias stuck if phi(0) = 0, let layer l of L first move at step L - l + 1 if not, and "
-        "leave everything stuck but for rounding if the batch is exactly balanced; any other constant moves the output layer "
-        "at step 1 and hidden layers at step 2. All units of a layer then move alike, weight matrices never exceed rank "
-        f"{int(ranks)}, and the best such network classifies {constant:.0%} of the test digits right"
+    drowned = int(((kept.visible == 0) & kept.predicted.notnull()).sum())
+    moves = (
+        f"As predicted for {int((same == 1).sum()):,} of {int(same.notnull().sum()):,} arrays ({drowned:,} more drown in "
+        "rounding), zero weights in two or more layers leave all but the output bias stuck if phi(0) = 0, let layer l of L "
+        "first move at step L - l + 1 if not, and leave everything stuck but for rounding if the batch is exactly balanced; "
+        "any other constant moves the output layer at step 1 and hidden layers at step 2."
     )
-    if "random" not in results:
-        return words + "."
-    drawn = float(results["random"].test_accuracy.sel(end="last").max())
-    return f"{words}, the best from random weights {drawn:.0%}."
+    rank, best = _deep(kept["rank"], kept).max(), _deep(kept.test_accuracy.sel(end="last"), kept).max()
+    if rank.isnull():
+        return f"{moves} A single layer has no symmetry to break: any constant start is the zero start, shifted."
+    drawn = f", where random weights reach {_drawn(results['random']):.0%} (median over seeds)" if "random" in results else ""
+    return (
+        f"{moves} All units of a layer then move alike: weight matrices never exceed rank {int(rank)}, and the best such "
+        f"network classifies {float(best):.0%} of the test digits right{drawn}."
+    )
+
+
+def _deep(values: xr.DataArray, kept: xr.Dataset) -> xr.DataArray:
+    """The values in networks of two or more layers."""
+    return values.where(kept.layers > 1)
 
 
 def _count_lines(results: Results) -> Iterator[str]:
@@ -383,22 +392,22 @@ def _death_lines(kept: xr.Dataset) -> Iterator[str]:
     dying = kept.dead.where((kept.dead > 0) & kept.loss.notnull().any("step"))
     for name in kept.activation.values[dying.notnull().any([dim for dim in dying.dims if dim != "activation"]).values]:
         steps = dying.sel(activation=name)
+        first, last = float(steps.min()), float(steps.max())
+        when = f"{first:.0f} to {last:.0f}" if last > first else f"{first:.0f}"
         yield (
             f"{name}: in {int(steps.notnull().sum())} runs whose first steps are too large some layer passes no error any more "
-            f"after {float(steps.min()):.0f} to {float(steps.max()):.0f} steps."
+            f"after {when} steps."
         )
 
 
 def _accuracy_lines(kept: xr.Dataset, results: Results) -> Iterator[str]:
-    accuracy = kept.test_accuracy.sel(end="last")
-    others = [dim for dim in accuracy.dims if dim != "layers"]
     for layers in sorted(kept.layers.values):
-        cell = accuracy.sel(layers=layers)
-        line = f"{layers} layer{'s' if layers > 1 else ''}: best accuracy {float(cell.max(others)):.0%} from a constant start"
+        best = float(kept.test_accuracy.sel(end="last", layers=layers).max())
+        line = f"{layers} layer{'s' if layers > 1 else ''}: " + (
+            f"best accuracy {best:.0%} from a constant start" if np.isfinite(best) else "no constant start stayed finite"
+        )
         if "random" in results and layers in results["random"].layers:
-            drawn = results["random"].test_accuracy.sel(end="last", layers=layers)
-            spread = f"{float(drawn.min()):.0%} to {float(drawn.max()):.0%}"
-            line += f", {float(drawn.median()):.0%} (median; {spread}) from random weights"
+            line += f", {_drawn(results['random'].sel(layers=layers)):.0%} from random weights (median over seeds)"
         yield line + "."
     if 1 in kept.layers:
         yield "A single layer has no symmetry to break: any constant start is the zero start, shifted."
@@ -417,7 +426,11 @@ def pictures(results: Results) -> list[Picture]:
         for layers in depths:
             figure = losses_of_starts(kept, results["random"], layers)
             found.append(
-                Picture(f"loss_{layers}_layers", figure, _LOSS.format(layers=layers, batch=results["random"].batch.item()))
+                Picture(
+                    f"loss_{layers}_layers",
+                    figure,
+                    _LOSS.format(layers=layers, batch=results["random"].batch.item(), rate=kept.learning_rate.values[0]),
+                )
             )
     leaving = _escaping(kept)
     if leaving:
@@ -429,12 +442,13 @@ def pictures(results: Results) -> list[Picture]:
 _MAP = (
     "The step at which weights W and biases b of each layer first move, measured; a row for each network. White within a "
     "network's frame: it never moved, or by no more than rounding; grey: no such layer. Red: only later, when rounding had "
-    "grown. A red cross marks a first move that was predicted otherwise."
+    "grown. A red cross marks a first move that was predicted otherwise. Runs that went non-finite are left out."
 )
 _LOSS = (
-    "Training loss of networks of {layers} layers ({batch} batch) from constant and from random weights; band: all seeds. At "
-    "ln K a network knows nothing. Curves that lie on each other there, or just below where classes are not equally "
-    "frequent, are of networks that move nothing but the output bias, or units all of which are dead or saturated."
+    "Training loss of networks of {layers} layers ({batch} batch, learning rate {rate:g}) from constant and from random "
+    "weights; band: all seeds. At ln K a network knows nothing. Curves that lie on each other there, or just below where "
+    "classes are not equally frequent, are of networks that move nothing but the output bias, or units all of which are dead "
+    "or saturated."
 )
 _ESCAPE = (
     "Norm of the first layer's weights of networks of two layers that start at zero, on an exactly balanced batch. "

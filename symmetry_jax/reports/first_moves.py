@@ -27,7 +27,7 @@ def plain(compared: xr.Dataset) -> xr.Dataset:
     kept = compared.valid & (compared.first_nonfinite_step.sel(end="last", drop=True) < 0) & (compared.optimizer == "sgd")
     if "weight_decay" in compared:
         kept = kept & (compared.weight_decay == 0)
-    return compared.assign({name: array.where(kept) for name, array in compared.items() if array.dtype.kind == "f"})
+    return compared.assign({name: array.where(kept) for name, array in compared.items() if array.dtype.kind in "fi"})
 
 
 def agreement(compared: xr.Dataset) -> xr.DataArray:
@@ -80,33 +80,33 @@ def _tie(compared: xr.Dataset) -> float:
 
 def move_table(compared: xr.Dataset) -> Table:
     """A row for each run of the first seed: steps of first moves, layer by layer, ranks and sizes, predicted and measured."""
-    columns = (*SETTINGS, *(f"{part} {what}" for part in PARTS.values() for what in ("predicted", "measured")))
-    rows = [_row(run) for run in each_run(compared.sel(seed=compared.seed[0]))]
+    runs = compared.sel(seed=compared.seed[0])
+    settings = [*SETTINGS, *(dim for dim in runs.valid.dims if runs.sizes[dim] > 1 and dim not in SETTINGS)]
+    moves = (f"{part} {what}" for part in PARTS.values() for what in ("predicted", "measured"))
+    columns = (*map(str, settings), *moves, "ranks predicted", "ranks measured", "sizes differ by")
+    rows = tuple((*(run[name].item() for name in settings), *_row(run)) for run in each_run(runs))
     caption = (
         "First moves of weights W and biases b, from the first layer to the last: the step, or a dot for never; in brackets "
         f"where the step is predicted to change less than rounding does. What moved only after {HORIZON} steps left a "
         "standstill by rounding. Ranks are the largest over all records. Sizes are norms of the first gradients: the largest "
         "relative difference."
     )
-    return Table("first_moves", (*columns, "ranks predicted", "ranks measured", "sizes differ by"), tuple(rows), caption)
+    return Table("first_moves", columns, rows, caption)
 
 
-def _row(run: xr.Dataset) -> tuple[str | float | int, ...]:
+def _row(run: xr.Dataset) -> Iterator[str]:
     layers = int(run.layers)
-    cells: list[str | float | int] = [run[name].item() for name in SETTINGS]
     for part in PARTS:
         expected, seen = (run[name].sel(part=part).values[:layers] for name in ("predicted", "measured"))
         shown = run.visible.sel(part=part).values[:layers]
-        marks = [
-            _step(step) if sure or np.isnan(step) else f"({_step(step)})" for step, sure in zip(expected, shown, strict=True)
-        ]
-        cells += [" ".join(marks), " ".join(map(_step, seen))]
-    ranks = run.largest_rank.sel(part="weight").values[:layers], run["rank"].max("step").values[:layers]
-    apart = abs(run.first_gradient.sel(end="last") / run["size"] - 1).where(
-        (run.visible == 1) & (run.measured == run.predicted)
-    )
-    cells += [" ".join(map(_step, values)) for values in ranks]
-    return (*cells, f"{float(apart.max()):.1g}" if apart.notnull().any() else "")
+        pairs = zip(expected, shown, strict=True)
+        marks = (_step(step) if sure or np.isnan(step) else f"({_step(step)})" for step, sure in pairs)
+        yield from (" ".join(marks), " ".join(map(_step, seen)))
+    for ranks in (run.largest_rank.sel(part="weight"), run["rank"].max("step")):
+        yield " ".join(map(_step, ranks.values[:layers]))
+    seen = (run.visible == 1) & (run.measured == run.predicted)
+    apart = abs(run.first_gradient.sel(end="last") / run["size"] - 1).where(seen)
+    yield f"{float(apart.max()):.1g}" if apart.notnull().any() else ""
 
 
 def _step(value: float) -> str:
@@ -120,18 +120,19 @@ def each_run(results: xr.Dataset) -> Iterator[xr.Dataset]:
 
 
 def first_move_map(compared: xr.Dataset) -> Figure:
-    """Steps of first moves, array by array: a panel for each batch, at zero and at the smallest other constant."""
-    first = compared.sel(seed=compared.seed[0])
-    constants = [value for value in (0.0, *sorted(abs(compared.constant.values))) if value in compared.constant]
-    chosen = list(dict.fromkeys(constants))[:2]
-    batches = list(compared.batch.values)
-    runs = {(batch, value): list(each_run(_only(first, batch, value))) for value in chosen for batch in batches}
-    height = 0.17 * max(map(len, runs.values()))
+    """Steps of first moves, array by array: a panel for each batch, at zero and at the smallest other constant.
+
+    Of every other setting the first value is shown.
+    """
+    constants = [value for value in (0.0, *sorted(compared.constant.values, key=abs)) if value in compared.constant]
+    chosen, batches = list(dict.fromkeys(constants))[:2], list(compared.batch.values)
+    runs = [_networks(compared.sel(batch=batch, constant=value)) for value in chosen for batch in batches]
     shape = (len(chosen), len(batches))
-    figure, panels = plt.subplots(*shape, figsize=(4.3 * shape[1], (height + 0.9) * shape[0] + 0.6), squeeze=False)
-    for panel, ((batch, value), cells) in zip(panels.flat, runs.items(), strict=True):
-        _draw_moves(panel, cells)
-        panel.set_title(f"all weights {value:g}, {batch} batch")
+    height = 0.17 * max(map(len, runs)) + 0.9
+    figure, panels = plt.subplots(*shape, figsize=(4.3 * shape[1], height * shape[0] + 0.6), squeeze=False)
+    for panel, networks, index in zip(panels.flat, runs, np.ndindex(shape), strict=True):
+        _draw_moves(panel, networks)
+        panel.set_title(f"all weights {chosen[index[0]]:g}, batch: {batches[index[1]]}")
     palette, shade = _palette()
     bar = figure.colorbar(plt.cm.ScalarMappable(shade, palette), ax=panels, ticks=[*range(1, HORIZON + 1), HORIZON + 1])
     bar.ax.set_yticklabels([*map(str, range(1, HORIZON + 1)), "later"])
@@ -139,9 +140,12 @@ def first_move_map(compared: xr.Dataset) -> Figure:
     return figure
 
 
-def _only(results: xr.Dataset, batch: str, constant: float) -> xr.Dataset:
-    kept = (results.batch == batch) & (results.constant == constant)
-    return results.assign(loss=results.loss.where(kept))
+def _networks(results: xr.Dataset) -> list[xr.Dataset]:
+    """A run of every network, activation by activation, each from few layers to many."""
+    others = [dim for dim in results.valid.dims if dim not in ("layers", "activation")]
+    order = list(results.activation.values)
+    runs = each_run(results.isel(dict.fromkeys(others, 0)))
+    return sorted(runs, key=lambda run: (order.index(run.activation.item()), run.layers.item()))
 
 
 def _palette() -> tuple[Any, Any]:
@@ -176,42 +180,39 @@ def _layers(run: xr.Dataset) -> str:
 
 
 def losses_of_starts(constant: xr.Dataset, random: xr.Dataset, layers: int) -> Figure:
-    """Loss over steps from constant weights and from random ones, with ln K: a panel for each activation, at one depth."""
-    batch, classes = random.batch.values[0], int(constant.classes[0])
-    shown = [name for name in constant.activation.values if _curves(constant, batch, layers, name).loss.notnull().any()]
-    across = min(4, len(shown))
-    down = -(-len(shown) // across)
-    figure, panels = plt.subplots(
-        down, across, figsize=(3.1 * across, 2.4 * down + 0.3), squeeze=False, sharex=True, sharey=True
-    )
+    """Loss over steps from constant weights and from random ones, with ln K: a panel for each activation, at one depth.
+
+    Of every other setting the first value is shown.
+    """
+    constant, random = (_at_first(results.sel(layers=layers, batch=random.batch.values[0])) for results in (constant, random))
+    shown = [name for name in constant.activation.values if random.valid.sel(activation=name).any()]
+    across, known = min(4, len(shown)), np.log(int(constant.classes))
+    shape = (-(-len(shown) // across), across)
+    figure, panels = plt.subplots(*shape, figsize=(3.1 * across, 2.4 * shape[0] + 0.3), squeeze=False, sharex=True, sharey=True)
     for panel, name in zip(panels.flat, shown, strict=False):
-        runs = _curves(constant, batch, layers, name)
-        for number, value in enumerate(runs.constant.values):
-            panel.plot(
-                runs.step, runs.loss.sel(constant=value).mean("seed"), color=f"C{number}", label=f"all weights {value:g}"
-            )
-        start = _curves(random, batch, layers, name).loss
-        panel.plot(start.step, start.median("seed"), color="black", linewidth=1, label="random weights (median)")
-        panel.fill_between(start.step, start.min("seed"), start.max("seed"), color="black", alpha=0.15, linewidth=0)
-        panel.axhline(np.log(classes), color="0.4", linewidth=0.8, linestyle=":", label=f"ln {classes}")
-        panel.set(xscale="symlog", title=str(name))
-        panel.set_xlim(0, float(runs.step[-1]))
-    panels.flat[0].set_ylim(0, 1.6 * np.log(classes))
+        _draw_losses(panel, constant.sel(activation=name).loss, random.sel(activation=name).loss)
+        panel.axhline(known, color="0.4", linewidth=0.8, linestyle=":", label=f"ln {int(constant.classes)}")
+        panel.set(xscale="symlog", title=str(name), xlabel="step")
+        panel.set_xlim(0, float(constant.step[-1]))
+    panels.flat[0].set_ylim(0, 1.6 * known)
     for panel in panels.flat[len(shown) :]:
         panel.axis("off")
-    for panel in panels[-1]:
-        panel.set_xlabel("step")
     for row in panels:
         row[0].set_ylabel("loss (nats)")
     panels.flat[0].legend(fontsize=6.5)
     return figure
 
 
-def _curves(results: xr.Dataset, batch: str, layers: int, activation: str) -> xr.Dataset:
-    """The runs of one network, along (seed, constant)."""
-    chosen = results.sel(batch=batch, layers=layers, activation=activation)
-    others = [dim for dim in chosen.valid.dims if dim not in ("seed", "constant")]
-    return chosen.isel(dict.fromkeys(others, 0))
+def _at_first(results: xr.Dataset) -> xr.Dataset:
+    """The results at the first value of every setting but seed, constant and activation."""
+    return results.isel(dict.fromkeys([dim for dim in results.valid.dims if dim not in ("seed", "constant", "activation")], 0))
+
+
+def _draw_losses(panel: Axes, constant: xr.DataArray, random: xr.DataArray) -> None:
+    for number, value in enumerate(constant.constant.values):
+        panel.plot(constant.step, constant.sel(constant=value).mean("seed"), color=f"C{number}", label=f"all weights {value:g}")
+    panel.plot(random.step, random.median("seed"), color="black", linewidth=1, label="random weights (median)")
+    panel.fill_between(random.step, random.min("seed"), random.max("seed"), color="black", alpha=0.15, linewidth=0)
 
 
 def escape_growth(run: xr.Dataset) -> float:
