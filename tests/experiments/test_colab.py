@@ -1,7 +1,6 @@
 """The notebook for Colab, executed from end to end; and what of it has to hold on a machine that may go at any moment."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -37,19 +36,6 @@ def names_of(tag, **given):
         if tag in tags(cell):
             exec(cell.source, namespace)
     return namespace
-
-
-@pytest.fixture
-def kernel(tmp_path, monkeypatch):
-    """The name of a kernel that runs this very interpreter, with nothing of the user's."""
-    spec = tmp_path / "jupyter" / "kernels" / "this_interpreter" / "kernel.json"
-    spec.parent.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec.write_text(json.dumps({"argv": argv, "display_name": "this interpreter", "language": "python"}))
-    for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-        monkeypatch.setenv(name, str(tmp_path / "jupyter"))
-    monkeypatch.delenv("MPLBACKEND", raising=False)
-    return "this_interpreter"
 
 
 def test_it_is_a_notebook_without_outputs_and_says_what_each_cell_is_for():
