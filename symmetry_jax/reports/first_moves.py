@@ -15,11 +15,17 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from symmetry_jax.sweeps.study import Claim, Table
+from symmetry_jax.sweeps.study import Claim, Picture, Table
 from symmetry_jax.theory.first_moves import HORIZON
 
 PARTS = {"weight": "W", "bias": "b"}
 SETTINGS = ("batch", "layers", "activation", "constant")  # what tells the rows of the table apart
+
+_MAP = (
+    "The step at which weights W and biases b of each layer first move, measured; a row for each network. White within a "
+    "network's frame: it never moved, or by no more than rounding; grey: no such layer. Red: only later, when rounding had "
+    "grown. A red cross marks a first move that was predicted otherwise. Runs that went non-finite are left out."
+)
 
 
 def plain(compared: xr.Dataset) -> xr.Dataset:
@@ -119,6 +125,11 @@ def each_run(results: xr.Dataset) -> Iterator[xr.Dataset]:
         yield results.isel(dict(zip(results.valid.dims, index, strict=True)))
 
 
+def move_picture(compared: xr.Dataset) -> Picture:
+    """The map of first moves."""
+    return Picture("first_moves", first_move_map(compared), _MAP)
+
+
 def first_move_map(compared: xr.Dataset) -> Figure:
     """Steps of first moves, array by array: a panel for each batch, at zero and at the smallest other constant.
 
@@ -177,70 +188,3 @@ def _draw_moves(panel: Axes, runs: list[xr.Dataset]) -> None:
 
 def _layers(run: xr.Dataset) -> str:
     return f"{run.layers.item()} layer" + ("s" if run.layers.item() > 1 else "")
-
-
-def losses_of_starts(constant: xr.Dataset, random: xr.Dataset, layers: int) -> Figure:
-    """Loss over steps from constant weights and from random ones, with ln K: a panel for each activation, at one depth.
-
-    Of every other setting the first value is shown.
-    """
-    constant, random = (_at_first(results.sel(layers=layers, batch=random.batch.values[0])) for results in (constant, random))
-    shown = [name for name in constant.activation.values if random.valid.sel(activation=name).any()]
-    across, known = min(4, len(shown)), np.log(int(constant.classes))
-    shape = (-(-len(shown) // across), across)
-    figure, panels = plt.subplots(*shape, figsize=(3.1 * across, 2.4 * shape[0] + 0.3), squeeze=False, sharex=True, sharey=True)
-    for panel, name in zip(panels.flat, shown, strict=False):
-        _draw_losses(panel, constant.sel(activation=name).loss, random.sel(activation=name).loss)
-        panel.axhline(known, color="0.4", linewidth=0.8, linestyle=":", label=f"ln {int(constant.classes)}")
-        panel.set(xscale="symlog", title=str(name), xlabel="step")
-        panel.set_xlim(0, float(constant.step[-1]))
-    panels.flat[0].set_ylim(0, 1.6 * known)
-    for panel in panels.flat[len(shown) :]:
-        panel.axis("off")
-    for row in panels:
-        row[0].set_ylabel("loss (nats)")
-    panels.flat[0].legend(fontsize=6.5)
-    return figure
-
-
-def _at_first(results: xr.Dataset) -> xr.Dataset:
-    """The results at the first value of every setting but seed, constant and activation."""
-    return results.isel(dict.fromkeys([dim for dim in results.valid.dims if dim not in ("seed", "constant", "activation")], 0))
-
-
-def _draw_losses(panel: Axes, constant: xr.DataArray, random: xr.DataArray) -> None:
-    for number, value in enumerate(constant.constant.values):
-        panel.plot(constant.step, constant.sel(constant=value).mean("seed"), color=f"C{number}", label=f"all weights {value:g}")
-    panel.plot(random.step, random.median("seed"), color="black", linewidth=1, label="random weights (median)")
-    panel.fill_between(random.step, random.min("seed"), random.max("seed"), color="black", alpha=0.15, linewidth=0)
-
-
-def escape_growth(run: xr.Dataset) -> float:
-    """Factor per step by which the first layer's weights grow while they leave a standstill; nan if they do not.
-
-    Least squares of the logarithm of their norm over the records at which it is between 1e-11 and 1e-4: no longer what rounding
-    strews, and not yet so large that it is more than its linear part.
-    """
-    size = run.weight_norm.isel(layer=0)
-    inside = ((size > 1e-11) & (size < 1e-4)).values
-    if inside.sum() < 2:
-        return float("nan")
-    return float(np.exp(np.polyfit(run.step.values[inside], np.log(size.values[inside]), 1)[0]))
-
-
-def escapes(runs: dict[str, xr.Dataset], factors: dict[str, float]) -> Figure:
-    """Norm of the first layer's weights over steps, as they leave a balanced standstill, and the predicted slope."""
-    figure, panel = plt.subplots(figsize=(6.4, 3.6))
-    for number, (name, run) in enumerate(runs.items()):
-        size = run.weight_norm.isel(layer=0)
-        panel.plot(run.step, size.where(size > 0), color=f"C{number}", label=f"{name}, measured", marker=".", markersize=3)
-        inside = np.flatnonzero(((size > 1e-11) & (size < 1e-4)).values)
-        if inside.size:
-            begin = inside[0]
-            steps = run.step.values[inside]
-            line = 3 * float(size[begin]) * factors[name] ** (steps - steps[0])
-            panel.plot(steps, line, color=f"C{number}", linestyle="--", linewidth=1, label=f"{name}, predicted slope")
-    panel.set(yscale="log", xlabel="step", ylabel="norm of the first layer's weights")
-    panel.set_xlim(0, float(max((run.step[-1] for run in runs.values()), default=1)))
-    panel.legend(fontsize=7)
-    return figure
