@@ -1,12 +1,18 @@
 """Figures of the rows of a softmax classifier, drawn from labelled results."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+DASHES: list[dict[str, Any]] = [  # lines that coincide stay visible
+    {"linewidth": 3, "alpha": 0.5},
+    {"linewidth": 1.8, "linestyle": "--"},
+    {"linewidth": 1.2, "linestyle": ":"},
+]
 LEAST = 1e-18  # where a logarithmic axis shows an exact 0
 
 
@@ -28,10 +34,10 @@ def norms_against_classes(shares: xr.Dataset, spreads: xr.DataArray) -> Figure:
     )
     panels[0].set_ylim(0, 1.25)
     panels[0].legend(loc="upper left")
-    panels[1].plot(counts, counts - 1, color="black", linewidth=0.8, linestyle=":", label="K - 1")
+    panels[1].plot(counts, counts - 1, color="black", linewidth=0.8, linestyle=":", label="K - 1", zorder=3)
     for number, batch in enumerate(spreads.batch.values):
         panels[1].plot(spreads.classes, spreads.sel(batch=batch), marker="o", color=f"C{number}", label=str(batch), linewidth=1)
-    panels[1].set(xlabel="classes K", ylabel="longest row / shortest row", yscale="log", title="any batch")
+    panels[1].set(xlabel="classes K", ylabel="longest row / shortest row", title="any batch")
     panels[1].legend()
     for panel in panels:
         panel.set_xticks([int(classes) for classes in shares.classes])
@@ -78,7 +84,9 @@ def sums_over_steps(errors: xr.DataArray) -> Figure:
     for panel, classes in zip(panels[0], counts, strict=True):
         for number, optimizer in enumerate(errors.optimizer.values):
             values = errors.sel(classes=classes, optimizer=optimizer)
-            panel.plot(values.step, values.clip(LEAST), color=f"C{number}", label=str(optimizer), linewidth=1.3)
+            panel.plot(
+                values.step, values.clip(LEAST), color=f"C{number}", label=str(optimizer), **DASHES[number % len(DASHES)]
+            )
         panel.set(xscale="symlog", yscale="log", xlabel="step", title=f"K = {classes}", ylim=(LEAST / 2, 10))
         panel.set_xlim(0, float(errors.step[-1]))
     panels[0][0].set_ylabel("|mean of the rows| / largest weight")
