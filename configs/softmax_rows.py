@@ -9,7 +9,8 @@ Presets: `smoke` (half a minute), none (about two minutes on two cores), `full` 
 Found: "all updates have equal magnitude" is right between the two rows of K = 2, for any batch, and never between inputs, since
 weights move in proportion to their pixel. For K > 2 the true class's row moves the other way, K - 1 times as far as each other.
 Rows sum to zero for ever, to 1e-15, but with Adam only for K = 2. A constant start is the zero start shifted, to 5e-15 after
-1,000 steps (Adam: 1e-14); what weight decay leaves of the shift is c (1 - lr wd)^t for sgd and AdamW, and something else with momentum.
+1,000 steps (Adam: 1e-14); what weight decay leaves of the shift is c (1 - lr wd)^t for sgd and AdamW, and something else
+with momentum.
 """
 
 from ml_collections import ConfigDict
