@@ -5,14 +5,26 @@ VENV ?= .venv
 WORKDIR ?= work/near_identical_filters
 BIN := $(VENV)/bin
 
-.PHONY: study smoke test test-slow test-oldest bench chaos damage devices waves clean
+STUDIES := $(basename $(notdir $(wildcard configs/*.py)))
+
+.PHONY: study smoke answers test test-slow test-oldest bench chaos damage devices waves clean
 
 study: $(VENV)/study
 	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=$(WORKDIR)
 
+# every study, small
 smoke: $(VENV)/study
-	rm -rf $(WORKDIR)_smoke
-	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py:smoke --workdir=$(WORKDIR)_smoke
+	set -e; for study in $(STUDIES); do \
+	    rm -rf work/smoke/$$study; \
+	    $(BIN)/python -m symmetry_jax run --config=configs/$$study.py:smoke --workdir=work/smoke/$$study; \
+	done
+
+# every study as it is by default, and the page of what they found
+answers: $(VENV)/study
+	set -e; for study in $(STUDIES); do \
+	    $(BIN)/python -m symmetry_jax run --config=configs/$$study.py --workdir=work/answers/$$study; \
+	done
+	$(BIN)/python -m symmetry_jax.reports.answers experiments/answers experiments/README.md $(addprefix work/answers/,$(STUDIES))
 
 test: $(VENV)/test
 	$(BIN)/ruff check .

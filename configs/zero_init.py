@@ -70,7 +70,6 @@ def _smoke(config: ConfigDict) -> ConfigDict:
 
 
 def _full(config: ConfigDict) -> ConfigDict:
-    config.sweep.classes = "2,5,10"
     config.sweep.seed = "0:64"
     config.sweep.constant = "0.0,log:1e-3:1:13,-0.1,-1.0"
     config.sweep.learning_rate = "0.01,0.1,1.0"

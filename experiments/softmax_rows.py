@@ -175,7 +175,7 @@ def _long(config: ConfigDict, data: Dataset, numbers: Axes, classes: Value, opti
         minibatch_loss(),
         class_mean(),
         largest_weight(),
-        row_rank(model),
+        row_rank(),
         output_weights(model, _shape(data)),
         evaluate_accuracy(task),
         first_nonfinite_step(),

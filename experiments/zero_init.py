@@ -28,8 +28,9 @@ from symmetry_jax.learning.starts import INITIALIZERS, biased, draw
 from symmetry_jax.learning.tasks import Dataset, Task, classification
 from symmetry_jax.learning.ties import hold
 from symmetry_jax.learning.training import descend
+from symmetry_jax.measures.directions import weight_rank
 from symmetry_jax.measures.first_moves import first_moves, watch
-from symmetry_jax.measures.layers import passing, tie_error, weight_norm, weight_rank
+from symmetry_jax.measures.layers import passing, tie_error, weight_norm
 from symmetry_jax.measures.training import evaluate_accuracy, first_nonfinite_step, minibatch_loss
 from symmetry_jax.reports.constant_starts import cost_claims, start_lines, start_pictures, summary
 from symmetry_jax.reports.first_moves import move_claims, move_picture, move_table, plain

@@ -70,7 +70,7 @@ def _main(arguments: Sequence[str]) -> None:
 
 
 def _list() -> None:
-    for name in sorted(_studies()):
+    for name in _studies():
         print(
             name,
             load_study(name).question,
@@ -141,7 +141,7 @@ def load_study(name: str) -> Study:
 
 
 def _studies() -> dict[str, Path]:
-    found = {path.stem: path for path in (ROOT / "experiments").glob("*.py")}
+    found = {path.stem: path for path in sorted((ROOT / "experiments").glob("*.py"))}
     if not found:
         raise InputError("there are no experiments beside the package: run it from a clone of the repository")
     return found

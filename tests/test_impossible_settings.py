@@ -88,9 +88,9 @@ SIZES = [
 ]
 
 NAMES = [
-    ("study=none", "unknown study 'none': choose from near_identical_filters"),
-    ("study=", "unknown study '': choose from near_identical_filters"),
-    ("study=../setup", "unknown study '../setup': choose from near_identical_filters"),
+    ("study=none", "unknown study 'none': choose from bias_zero, near_identical_filters, softmax_rows, zero_init"),
+    ("study=", "unknown study '': choose from bias_zero, near_identical_filters, softmax_rows, zero_init"),
+    ("study=../setup", "unknown study '../setup': choose from bias_zero, near_identical_filters, softmax_rows, zero_init"),
     ("dataset=mnits", "unknown dataset 'mnits': choose from digits"),
     ("precision=float16", "unknown precision 'float16': choose from float32, float64"),
     ("head=max", "unknown head 'max': choose from flatten, average"),

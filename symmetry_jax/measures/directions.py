@@ -1,9 +1,11 @@
 """How many directions the weights of a perceptron's units span, without singular values.
 
-The units' weight vectors of a layer are taken in the order of Gram and Schmidt with pivots: the longest vector first, then the
-one that is farthest from the line of the first, then from the plane of the first two, and so on. Distances r_1 >= r_2 >= ...
-tell the rank: r_{k+1} = 0 exactly where the rank is at most k. Vectors are stripped of each direction, never squared sums of
-one another, so that r_2 / r_1 is resolved down to rounding, where a share of squared singular values is lost below its root.
+Vectors are taken in the order of Gram and Schmidt with pivots: the longest first, then the one that is farthest from the line
+of the first, then from the plane of the first two, and so on. Distances r_1 >= r_2 >= ... tell the rank: r_{k+1} = 0 exactly
+where the rank is at most k. Nothing is squared and subtracted, so that r_2 / r_1 is resolved down to rounding.
+
+No decomposition of LAPACK is used inside a sweep: XLA on CPU splits a batch of them over the threads that its devices run on,
+and with two devices all of them may wait for each other for ever.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +16,13 @@ from jax import lax
 
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
-from symmetry_jax.measures.layers import NEGLIGIBLE
+
+NEGLIGIBLE = 1e-8  # of the longest vector: what a rank does not count
 
 
-def span(model: MLP) -> Measure:
-    """Directions that the fan-in of each layer's units spans: distances above `NEGLIGIBLE` of the first; (layer,) int32."""
-
-    def count(kernel: jax.Array) -> jax.Array:
-        found = distances(kernel.T)
-        return jnp.sum((found > NEGLIGIBLE * found[0]) & (found > 0), dtype=jnp.int32)
-
-    return _of_kernels("span", model, count)
+def weight_rank(model: MLP) -> Measure:
+    """Numerical rank of each weight matrix; (layer,) int32."""
+    return _of_kernels("rank", model, rank)
 
 
 def off_line(model: MLP) -> Measure:
@@ -35,6 +33,12 @@ def off_line(model: MLP) -> Measure:
         return found[1] / found[0]
 
     return _of_kernels("off_line", model, ratio)
+
+
+def rank(matrix: jax.Array) -> jax.Array:
+    """Distances above `NEGLIGIBLE` times the first, of the columns of (d, n): () int32."""
+    found = distances(matrix.T)
+    return jnp.sum((found > NEGLIGIBLE * found[0]) & (found > 0), dtype=jnp.int32)
 
 
 def distances(vectors: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Measures of a perceptron's layers: ranks, ties, and how many examples an error passes."""
+"""Measures of a perceptron's layers: norms, ties, and how many examples an error passes."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,6 @@ from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.training import Aux
 from symmetry_jax.measures.rounding import layer_values
 from symmetry_jax.symmetry.separation import norm
-
-NEGLIGIBLE = 1e-8  # of the largest singular value: what a rank does not count
-
-
-def weight_rank(model: MLP) -> Measure:
-    """Numerical rank of each weight matrix: singular values above `NEGLIGIBLE` times the largest; (layer,) int32."""
-
-    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
-        del aux, data, hparams, step
-        return jnp.stack([_rank(state.variables["params"][name]["kernel"]) for name in model.layers])
-
-    return Measure("rank", read, dims=("layer",), coords=_layers(model))
 
 
 def weight_norm(model: MLP) -> Measure:
@@ -61,11 +49,6 @@ def passing(model: MLP) -> Measure:
 
 def _layers(model: MLP) -> dict[str, Sequence[int]]:
     return {"layer": range(1, len(model.layers) + 1)}
-
-
-def _rank(matrix: jax.Array) -> jax.Array:
-    values = jnp.linalg.svd(matrix, compute_uv=False)
-    return jnp.sum((values > NEGLIGIBLE * values[0]) & (values > 0), dtype=jnp.int32)
 
 
 def _largest_spread(layer: PyTree, reader: jax.Array) -> jax.Array:

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.training import Aux
+from symmetry_jax.measures.directions import rank
 from symmetry_jax.theory.softmax_rows import curvature_bound, first_loss_drop, with_bias
 
 Formula = Callable[[jax.Array, jax.Array, int], jax.Array]  # from inputs (n, d), labels (n,) and the classes: rows (classes, d)
 
-NEGLIGIBLE = 1e-8  # of the longest row: what a rank does not count
 EXTREMES = {"extreme": ["smallest", "largest"]}
 
 
@@ -172,17 +172,12 @@ def largest_weight() -> Measure:
     return Measure("largest_weight", read)
 
 
-def row_rank(model: MLP) -> Measure:
-    """Numerical rank of the weights: rows whose part outside of the span of longer ones is not negligible; () int32.
-
-    By Gram-Schmidt with pivots: the row with the largest remainder is taken out of all others, K times. The rank counts the
-    remainders above `NEGLIGIBLE` times the first.
-    """
+def row_rank() -> Measure:
+    """Numerical rank of the weights: () int32."""
 
     def read(state: State, aux: Aux | None, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
-        remainders = _remainders(_rows(state.variables), model.outputs)
-        return jnp.sum((remainders > NEGLIGIBLE * remainders[0]) & (remainders > 0), dtype=jnp.int32)
+        return rank(_rows(state.variables).T)
 
     return Measure("rank", read)
 
@@ -207,22 +202,6 @@ def _inputs(aux: Aux) -> jax.Array:
 
 def _classes(model: MLP) -> dict[str, Sequence[Any]]:
     return {"class": range(model.outputs)}
-
-
-def _remainders(rows: jax.Array, count: int) -> jax.Array:
-    """Norms of what is left of the pivot row, pivot after pivot: (count,)."""
-    # no singular values: batches of them, on several CPU devices, are computed by threads that wait for each other for ever
-
-    def take(rows: jax.Array, none: None) -> tuple[jax.Array, jax.Array]:
-        del none
-        norms = jnp.linalg.norm(rows, axis=1)
-        norm = jnp.max(norms)
-        pivot = rows[jnp.argmax(norms)] / jnp.where(norm > 0, norm, 1)
-        for _ in range(2):  # once leaves rounding of the size of the row, not of what remains of it
-            rows = rows - (rows @ pivot)[:, None] * pivot[None]
-        return rows, norm
-
-    return jax.lax.scan(take, rows, None, length=count)[1]
 
 
 def _magnitudes(array: jax.Array) -> jax.Array:

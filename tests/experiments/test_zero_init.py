@@ -121,11 +121,11 @@ def test_claims_fail_when_the_results_say_otherwise(workdir, name, variable, whe
 
 
 def test_the_escape_is_claimed_at_its_rate(workdir):
-    def faster(results):
+    def slower(results):
         norms = results.weight_norm
-        results["weight_norm"] = norms.where(norms == 0, norms**1.1)
+        results["weight_norm"] = norms**0.9
 
-    assert tampered(workdir, lambda results: None)["escape: sigmoid"] and not tampered(workdir, faster)["escape: sigmoid"]
+    assert tampered(workdir, lambda results: None)["escape: sigmoid"] and not tampered(workdir, slower)["escape: sigmoid"]
 
 
 def test_any_cell_can_be_reached(tmp_path):

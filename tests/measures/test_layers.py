@@ -9,7 +9,8 @@ from symmetry_jax.learning.models import ACTIVATIONS, MLP
 from symmetry_jax.learning.process import State
 from symmetry_jax.learning.tasks import Batch
 from symmetry_jax.learning.training import Aux
-from symmetry_jax.measures.layers import passing, tie_error, weight_norm, weight_rank
+from symmetry_jax.measures.directions import weight_rank
+from symmetry_jax.measures.layers import passing, tie_error, weight_norm
 from symmetry_jax.symmetry.units import tie
 from tests.drawing import drawn
 

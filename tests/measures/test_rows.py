@@ -106,7 +106,7 @@ def test_rank_is_that_of_singular_values(float64, rank):
     left, right = (np.asarray(part) for part in drawn((jnp.zeros((4, rank)), jnp.zeros((rank, INPUTS))), seed=rank))
     for decades in (0, 2):
         weights = 1e-3 * (left * 10.0 ** (-decades * np.arange(rank))) @ right
-        found = rows.row_rank(MODEL).read(State(layer(weights, np.zeros(4))), None, None, {}, STEP)
+        found = rows.row_rank().read(State(layer(weights, np.zeros(4))), None, None, {}, STEP)
         assert found.dtype == jnp.int32 and found == rank == np.linalg.matrix_rank(weights, rtol=1e-8)
 
 
@@ -116,4 +116,4 @@ def test_rows_that_sum_to_zero_have_one_rank_less(float64):
     weights -= weights.mean(0)
     for constant, rank in ((0.0, 3), (1e-6, 4)):
         state = State(layer(weights + constant, np.zeros(4)))
-        assert rows.row_rank(MODEL).read(state, None, None, {}, STEP) == rank
+        assert rows.row_rank().read(state, None, None, {}, STEP) == rank
