@@ -9,7 +9,7 @@ from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import State
 from symmetry_jax.learning.tasks import Batch, Dataset
 from symmetry_jax.learning.training import Aux
-from symmetry_jax.measures.directions import distances, off_line, span
+from symmetry_jax.measures.directions import distances, off_line, weight_rank
 from symmetry_jax.measures.living import living
 from symmetry_jax.measures.shares import share_error
 from symmetry_jax.theory.scattered_biases import shares
@@ -50,7 +50,7 @@ def test_span_and_distance_from_a_line():
     line = jnp.outer(jnp.arange(6.0), jnp.ones(5))
     kernels = {"hidden_0": line.at[0, 2].set(1e-4), "hidden_1": jnp.zeros((5, 4)), "output": params["output"]["kernel"]}
     state = State({"params": {name: {**params[name], "kernel": kernel} for name, kernel in kernels.items()}})
-    assert list(read(span(MODEL), state)) == [2, 0, 3]
+    assert list(read(weight_rank(MODEL), state)) == [2, 0, 3]
     apart = read(off_line(MODEL), state)
     assert apart[0] == pytest.approx(1e-4 / np.sqrt(55), rel=1e-6) and np.isnan(apart[1]) and apart[2] > 0.1
 
