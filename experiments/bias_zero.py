@@ -82,7 +82,7 @@ def _constant(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> 
     measures = (
         *_training(task),
         minibatch_loss(),
-        dataclasses.replace(weight_rank(model), name="span"),
+        weight_rank(model),
         off_line(model),
         share_error(model),
         tie_error(model),

@@ -58,7 +58,7 @@ def _still_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
     statement = f"{name}, constant weights and zero biases: largest difference between units of a layer at any record"
     yield Claim.near(f"tied: {name}", statement, 0, float(hidden.max(skipna=False)), 0)
     if 0 in setting.constant and setting.activation.item() in SILENT:
-        moved = float(tied.span.sel(constant=0).max())
+        moved = float(tied["rank"].sel(constant=0).max())
         yield Claim.near(f"still: {name}", f"{name}, zero weights and zero biases: largest rank of any weights", 0, moved, 0)
 
 
@@ -68,7 +68,7 @@ def _first_move_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
     if zero is None:
         return
     layers = int(setting.layers)
-    moved = (zero.span > 0).sel(step=slice(0, layers))
+    moved = (zero["rank"] > 0).sel(step=slice(0, layers))
     due = moved.step > layers - moved.layer
     statement = f"{name}, zero weights and random biases: matrices of a layer l that have not moved first at step L - l + 1"
     yield Claim.near(f"order: {name}", statement, 0, float((moved != due).any("step").sum()), 0)
@@ -177,7 +177,7 @@ def constant_lines(name: str, setting: xr.Dataset, results: Results) -> Iterator
         if reference is not None and 0 in reference.bias_scale:
             excess = best.test_loss.isel(step=-1) - reference.test_loss.sel(bias_scale=0).isel(step=-1)
             behind = f" ({float(excess.mean()):+.3f} against random weights and zero biases)"
-        ranks = best.span.isel(step=-1).median("seed").values
+        ranks = best["rank"].isel(step=-1).median("seed").values
         yield (
             f"  weights {constant:g}: at the best scale of biases, {scale:g}, {float(accuracy.mean()):.1%} right, test loss "
             f"{float(best.test_loss.isel(step=-1).mean()):.3f}{behind}; median rank of the weights of each layer "
@@ -212,7 +212,7 @@ def _constant_rows(name: str, setting: xr.Dataset) -> Iterator[tuple]:
             means = [float(last.test_accuracy.mean()), float(last.test_loss.mean())]
             medians = [
                 float(first.off_line.median()),
-                float(first.span.median()),
+                float(first["rank"].median()),
                 float(last.smallest_separation.min("group").median()),
             ]
             yield (name, float(constant), float(scale), *means, *medians, float(last.living.mean()))

@@ -14,7 +14,6 @@ from symmetry_jax.sweeps.runner import run_study
 from tests.test_configs import ROOT, load
 
 STUDY = load_study("bias_zero")
-pytestmark = pytest.mark.xdist_group("bias_zero")  # the study is run once
 TANH, RELU = "tanh, 2 layers", "relu, 2 layers"
 # as few programs as have every claim among them: random weights with relu alone
 SMALL = {"zipped": "activation+initializer", "activation": "tanh,relu,relu", "initializer": "constant,lecun,constant"}
@@ -92,9 +91,9 @@ def at(place, **where):
         ("large", "random", at(("test_accuracy", lambda old: old + 0.1), bias_scale=3)),
         ("tied", "constant", at(("tie_error", lambda old: old + 1e-15), bias_scale=0, constant=0.1, step=5)),
         ("tied", "constant", at(("tie_error", lambda old: old * np.nan), bias_scale=0, constant=0.1, step=5)),
-        ("still", "constant", at(("span", lambda old: old + 1), bias_scale=0, constant=0, step=200)),
-        ("order", "constant", at(("span", lambda old: old + 1), bias_scale=3, constant=0, step=1)),
-        ("order", "constant", at(("span", lambda old: old * 0), bias_scale=3, constant=0, step=2)),
+        ("still", "constant", at(("rank", lambda old: old + 1), bias_scale=0, constant=0, step=200)),
+        ("order", "constant", at(("rank", lambda old: old + 1), bias_scale=3, constant=0, step=1)),
+        ("order", "constant", at(("rank", lambda old: old * 0), bias_scale=3, constant=0, step=2)),
         ("shares", "constant", at(("share_error", lambda old: old + 1e-8), bias_scale=3, constant=0, step=1)),
         ("shares", "constant", at(("share_error", lambda old: old * np.nan), bias_scale=3, constant=0, step=1)),
         ("one line", "constant", at(("off_line", lambda old: old + 1e-8), bias_scale=3, constant=0, step=5)),

@@ -17,7 +17,6 @@ from symmetry_jax.sweeps.sealed import read_sealed, write_sealed
 from tests.test_configs import near_identical
 
 STUDY = load_study("near_identical_filters")
-pytestmark = pytest.mark.xdist_group("near_identical_filters")  # the study is run once
 
 
 @pytest.fixture(scope="module")

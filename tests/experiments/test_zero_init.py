@@ -13,7 +13,6 @@ from symmetry_jax.sweeps.runner import run_study
 from tests.test_configs import ROOT, load
 
 STUDY = load_study("zero_init")
-pytestmark = pytest.mark.xdist_group("zero_init")  # the study is run once
 
 
 def smoke(**changes):
