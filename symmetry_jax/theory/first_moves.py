@@ -1,62 +1,27 @@
 """What moves first, and how, in a network whose weights start at zero or at any other constant.
 
-K classes, softmax cross-entropy, L weight layers of which the hidden ones have an activation phi, gradient descent. Three facts
-tell everything, and none of them needs a network to be run:
-
-- An output starts at p = 1/K for every example, so the residual p - y sums to 0 over classes, and over a balanced batch.
-- A weight's gradient is a sum of products (error of its unit) x (value it reads); it is 0 where either is 0 for every example.
-- Units of a layer start tied and stay tied, so a layer is one row: see `tied_training`, which gives the sizes.
+K classes, softmax cross-entropy, L weight layers of which the hidden ones have an activation phi, gradient descent. The steps
+are told by `move_rules`; where examples are given, `tied_training` tells the sizes, and what these very examples change.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from symmetry_jax.errors import InputError, choose
-from symmetry_jax.theory.activations import ACTIVATIONS, Activation
+from symmetry_jax.theory.activations import ACTIVATIONS
+from symmetry_jax.theory.move_rules import Facts, Move, Part, expected_facts, facts_of, moves
 from symmetry_jax.theory.tied_training import ROUNDING, Examples, Layer, train_tied
 
-Part = Literal["weight", "bias"]
-Rows = Literal["equal", "sum to zero", "none"]
-Step = list[Layer]
 Batch = Literal["minibatch", "full", "balanced"]
 Precision = Literal["float32", "float64"]
+Step = list[Layer]
 
 BATCHES: dict[str, Batch] = {"minibatch": "minibatch", "full": "full", "balanced": "balanced"}
 PRECISIONS: dict[str, Precision] = {"float32": "float32", "float64": "float64"}
-HORIZON = 10  # steps over which it is told whether a layer dies
-
-
-@dataclasses.dataclass(frozen=True)
-class Move:
-    """What is predicted of one array.
-
-    Attributes:
-        layer: 1 for the layer that reads the inputs, up to the number of weight layers.
-        part: "weight" or "bias".
-        step: the step, counted from 1, whose gradient is the first that is not algebraically zero; None for never.
-        before: whether gradients that are algebraically zero are "exact" zeros in floating point, or zero to "rounding".
-        size: Euclidean norm of that first gradient over the whole array; None for never, or where no examples were given.
-        doubt: what rounding of cancelling sums may change of `size` in the given precision, relative to it; likewise.
-        visible: whether that step changes a bit of the array in the given precision, by a gradient larger than its rounding;
-            None where no examples were given.
-        rows: how the rows of the gradient (one for each unit, or output) lie: "equal", "sum to zero", "none" if it never moves.
-        rank: the largest rank that a weight matrix can have while ties hold, be it by rounding; None for a bias.
-        reason: in words.
-    """
-
-    layer: int
-    part: Part
-    step: int | None
-    before: Literal["exact", "rounding"]
-    size: float | None
-    doubt: float | None
-    visible: bool | None
-    rows: Rows
-    rank: int | None
-    reason: str
+HORIZON = 10  # steps, at least, over which first moves are told where examples are given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +30,9 @@ class FirstMoves(Sequence[Move]):
 
     Attributes:
         moves: weight and bias of layer 1, of layer 2, ...
-        dead: the steps after which the slope of some hidden layer is 0 for every example, so that nothing below it moves any
-            more; 0 if it starts so, None if that does not happen within `HORIZON` steps or no examples were given.
+        dead: the steps after which the slope of some hidden layer is first 0 for every example of the batch, so that no error
+            passes: for ever, if the batch is always the same. 0 if it starts so; None if that does not happen in so many steps,
+            or no examples were given.
     """
 
     moves: tuple[Move, ...]
@@ -127,133 +93,60 @@ def predict_first_moves(
     choose("precision", precision, PRECISIONS)
     phi = choose("activation", activation, ACTIVATIONS)
     if isinstance(batch, str):
-        facts = _expected(phi, layers - 1, constant, bias, choose("batch", batch, BATCHES))
-        return FirstMoves(tuple(_moves(facts, layers, classes, constant)), None)
-    batches = [_checked(inputs, labels, classes) for inputs, labels in batch]
-    if not batches:
-        raise InputError("batch: no batch; one is enough")
+        kind = choose("batch", batch, BATCHES)
+        if constant and bias:
+            raise InputError(f"constant={constant:g} and bias={bias:g}: the inputs decide, so give the batches themselves")
+        facts = expected_facts(phi, layers - 1, constant, bias, kind == "balanced")
+        return FirstMoves(tuple(moves(facts, layers, classes, constant)), None)
+    batches = _checked(batch, classes)
     count = max(HORIZON, layers + len(batches) + 1)
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # a rate too large for the network is no reason not to tell its first steps
+    with np.errstate(over="ignore", invalid="ignore"):  # at too large a rate, first steps are told all the same
         steps = list(train_tied(layers, phi, constant, bias, width, classes, learning_rate, batches, count))
-    moves = _moves(_observed(steps[0], batches, classes), layers, classes, constant)
-    return FirstMoves(tuple(_measure(move, steps, width, learning_rate, precision) for move in moves), _death(steps))
+    found = moves(_observed(steps[0], batches, classes), layers, classes, constant)
+    least = batches[0][0].shape[1]
+    placed = (_limited(_placed(move, steps), least if move.layer == 1 else None) for move in found)
+    return FirstMoves(tuple(_measured(move, steps, width, learning_rate, precision) for move in placed), _death(steps))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Facts:
-    """What of a start decides the first moves.
-
-    Attributes:
-        balanced: how many batches at the beginning are exactly balanced; None if all are.
-        silent: for each hidden layer, whether it is 0 for every example.
-        uniform: whether the last hidden layer is the same for every example.
-        closed: for each hidden layer, whether its slope is 0 for every example, so that no error passes.
-    """
-
-    balanced: int | None
-    silent: tuple[bool, ...]
-    uniform: bool
-    closed: tuple[bool, ...]
-
-
-def _expected(phi: Activation, hidden: int, constant: float, bias: float, batch: str) -> _Facts:
-    """The facts of any batch of non-negative, varied inputs: two of them, since only signs and differences matter."""
-    sums = [constant * np.array([1.0, 2.0]) + bias]
-    while len(sums) < hidden:
-        sums.append(constant * phi.value(sums[-1]) + bias)
-    values, slopes = [phi.value(z) for z in sums[:hidden]], [phi.slope(z) for z in sums[:hidden]]
-    return _facts(None if batch == "balanced" else 0, values, slopes)
-
-
-def _observed(start: Step, batches: Sequence[Examples], classes: int) -> _Facts:
+def _observed(start: Step, batches: Sequence[Examples], classes: int) -> Facts:
     """The facts of given batches; those of the hidden layers are of the first one."""
     level = [np.ptp(np.bincount(labels, minlength=classes)) == 0 for _, labels in batches]
     hidden = start[1:]
     balanced = None if all(level) else level.index(False)
-    return _facts(balanced, [layer.value for layer in hidden], [layer.slope for layer in hidden])
+    return facts_of(balanced, [layer.value for layer in hidden], [layer.slope for layer in hidden])
 
 
-def _facts(balanced: int | None, values: Sequence[np.ndarray], slopes: Sequence[np.ndarray]) -> _Facts:
-    silent, closed = (tuple(bool(np.all(array == 0)) for array in arrays) for arrays in (values, slopes))
-    return _Facts(balanced, silent, bool(values and np.ptp(values[-1]) == 0), closed)
+def _placed(move: Move, steps: Sequence[Step]) -> Move:
+    """The move at the step at which these examples let it happen: sums may cancel by chance, or a later batch open a layer."""
+    above = [number + 1 for number, step in enumerate(steps) if np.any(np.greater(*_sizes(move, step)))]
+    first = above[0] if above else None
+    if move.step is None and first is not None:
+        rank = None if move.rank is None else max(move.rank, 1)
+        why = "not on the first batch, but on a later one"
+        return dataclasses.replace(move, step=first, rows=_rows(move, steps), rank=rank, reason=why)
+    if move.step is None or first == move.step or _sizes(move, steps[move.step - 1])[0].any():
+        return move  # what is not 0 there, but below its rounding, drowns
+    why = "in these examples the terms of earlier steps cancel" if first else "in these examples its terms cancel"
+    return dataclasses.replace(move, step=first, rows=move.rows if first else "none", reason=why)
 
 
-def _moves(facts: _Facts, layers: int, classes: int, constant: float) -> Iterator[Move]:
-    """The moves of all arrays, without sizes."""
-    output = _output_step(facts)
-    for layer in range(1, layers):
-        yield _ranked(_hidden_move(facts, layer, "weight", layers, constant, output), layers, classes, constant)
-        yield _hidden_move(facts, layer, "bias", layers, constant, output)
-    yield _ranked(_output_weight(facts, layers, output), layers, classes, constant)
-    yield _output_bias(facts, output)
+def _sizes(move: Move, step: Step) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes of an array's gradient at a step, and what of it may be rounding in float64."""
+    layer, weights = step[move.layer - 1], move.part == "weight"
+    gradient, doubt = (layer.weight_gradient, layer.weight_doubt) if weights else (layer.bias_gradient, layer.bias_doubt)
+    return abs(gradient), ROUNDING * float(np.finfo(np.float64).eps) * doubt
 
 
-def _ranked(move: Move, layers: int, classes: int, constant: float) -> Move:
-    """The move of a weight matrix with its rank: rows that are one row, or rows that sum to 0 and share a constant."""
-    tied = int(constant != 0 or move.step is not None or move.before == "rounding")
-    return dataclasses.replace(move, rank=tied if layers > 1 else classes - (constant == 0))
+def _rows(move: Move, steps: Sequence[Step]) -> Literal["equal", "sum to zero"]:
+    return "sum to zero" if move.layer == len(steps[0]) else "equal"
 
 
-def _output_step(facts: _Facts) -> int | None:
-    """The first step at which the output's weights move."""
-    if facts.silent and facts.silent[-1]:
-        return None
-    if facts.uniform:
-        return None if facts.balanced is None else facts.balanced + 1
-    return 1
+def _limited(move: Move, inputs: int | None) -> Move:
+    """The move with no larger a rank than there are inputs."""
+    return move if inputs is None or move.rank is None else dataclasses.replace(move, rank=min(move.rank, inputs))
 
 
-def _output_weight(facts: _Facts, layers: int, step: int | None) -> Move:
-    if step is not None:
-        reads = "inputs" if layers == 1 else "hidden units that are all alike"
-        return _move(layers, "weight", step, facts.uniform, "sum to zero", f"the residual 1/K - y meets {reads}")
-    if facts.silent[-1]:
-        return _move(layers, "weight", None, False, "none", "what it reads is 0")
-    return _move(layers, "weight", None, True, "none", "it reads a constant, and the residual of a balanced batch sums to 0")
-
-
-def _output_bias(facts: _Facts, weight: int | None) -> Move:
-    layers = len(facts.silent) + 1
-    if facts.balanced == 0:
-        return _move(layers, "bias", 1, False, "sum to zero", "1/K is not the frequency of each class in the batch")
-    steps = [step for step in (weight and weight + 1, facts.balanced and facts.balanced + 1) if step]
-    if not steps:
-        return _move(layers, "bias", None, True, "none", "1/K is the frequency of each class in a balanced batch")
-    return _move(layers, "bias", min(steps), True, "sum to zero", "balanced at first: the outputs differ only from then on")
-
-
-def _hidden_move(facts: _Facts, layer: int, part: Part, layers: int, constant: float, output: int | None) -> Move:
-    blocked = _blocked(facts, layer, part, output)
-    if blocked or output is None:
-        # equal output weights cancel the residual only to rounding, and weights that only rounding moved let it pass
-        rounded = not any(facts.closed[layer - 1 :]) and (constant != 0 or not facts.silent[-1])
-        return _move(layer, part, None, rounded, "none", blocked)
-    if constant:
-        why = "equal output weights cancel the residual until they differ: one step after them"
-        return _move(layer, part, output + 1, True, "equal", why)
-    why = f"errors come down through {_count(layers - layer, 'layer')} that must leave 0 first, one a step"
-    return _move(layer, part, output + layers - layer, False, "equal", why)
-
-
-def _blocked(facts: _Facts, layer: int, part: Part, output: int | None) -> str:
-    """Why a hidden array never moves; "" if it does."""
-    for above in range(layer, len(facts.closed) + 1):
-        if facts.closed[above - 1]:
-            return f"the slope of hidden layer {above} is 0 for every example: no error passes"
-    if output is None:
-        return "the output weights stay equal, and cancel the residual"
-    if part == "weight" and layer > 1 and facts.silent[layer - 2]:
-        return "what it reads is 0"
-    return ""
-
-
-def _move(layer: int, part: Part, step: int | None, rounded: bool, rows: Rows, reason: str) -> Move:
-    return Move(layer, part, step, "rounding" if rounded else "exact", None, None, None, rows, None, reason)
-
-
-def _measure(move: Move, steps: Sequence[Step], width: int, learning_rate: float, precision: str) -> Move:
+def _measured(move: Move, steps: Sequence[Step], width: int, learning_rate: float, precision: str) -> Move:
     """A move with the size of its gradient, its doubt, and whether it is seen, from the steps of tied training."""
     if move.step is None:
         return dataclasses.replace(move, visible=False)
@@ -264,11 +157,22 @@ def _measure(move: Move, steps: Sequence[Step], width: int, learning_rate: float
     before = (layer.weight if weights else layer.bias).astype(precision)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         changed = before - (learning_rate * gradient).astype(precision) != before
-    layers = len(steps[0])
-    copies = (width if move.layer < layers else 1) * (width if weights and move.layer > 1 else 1)
-    size = float(np.sqrt(copies) * np.linalg.norm(gradient))
-    relative = float(np.sqrt(copies) * np.linalg.norm(doubt)) / size if size else np.inf
-    return dataclasses.replace(move, size=size, doubt=relative, visible=bool(np.any(changed & (abs(gradient) > doubt))))
+        visible = bool(np.any(changed & (abs(gradient) > doubt)))
+        copies = _copies(move, len(steps[0]), width)
+        size, rounding = (float(np.sqrt(copies) * _norm(array)) for array in (gradient, doubt))
+    return dataclasses.replace(move, size=size, doubt=rounding / size if size else np.inf, visible=visible)
+
+
+def _copies(move: Move, layers: int, width: int) -> int:
+    """How often each number of tied training stands in the array."""
+    fan_in = width if move.part == "weight" and move.layer > 1 else 1
+    return fan_in * (width if move.layer < layers else 1)
+
+
+def _norm(array: np.ndarray) -> float:
+    """Euclidean norm, scaled so that squares do not underflow."""
+    largest = float(abs(array).max())
+    return largest * float(np.linalg.norm(array / largest)) if largest else 0.0
 
 
 def _death(steps: Sequence[Step]) -> int | None:
@@ -276,15 +180,22 @@ def _death(steps: Sequence[Step]) -> int | None:
     return next(closed, None)
 
 
-def _checked(inputs: np.ndarray, labels: np.ndarray, classes: int) -> Examples:
-    """A batch as float64 (n, inputs) and whole labels (n,)."""
-    inputs, labels = np.asarray(inputs, np.float64), np.asarray(labels)
-    inputs = inputs.reshape(len(inputs), -1)
-    if labels.shape != (len(inputs),) or not len(labels) or labels.dtype.kind not in "iu":
+def _checked(batches: Sequence[Examples], classes: int) -> list[Examples]:
+    """Batches as float64 (n, inputs) and whole labels (n,)."""
+    if not len(batches):
+        raise InputError("batch: no batch; one is enough")
+    return [_checked_one(batch, classes) for batch in batches]
+
+
+def _checked_one(batch: Examples, classes: int) -> Examples:
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise InputError("batch: a list of batches is wanted, each a pair (inputs, labels)")
+    inputs, labels = np.asarray(batch[0], np.float64), np.asarray(batch[1])
+    if not len(inputs) or labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
         raise InputError(f"batch: {len(inputs)} examples and labels of shape {labels.shape}: one whole number for each example")
     if labels.min() < 0 or labels.max() >= classes:
         raise InputError(f"batch: labels from {labels.min()} to {labels.max()}, and classes={classes} allows 0..{classes - 1}")
-    return inputs, labels
+    return inputs.reshape(len(inputs), -1), labels
 
 
 def _check(layers: int, classes: int, width: int, numbers: Mapping[str, float]) -> None:
@@ -292,9 +203,5 @@ def _check(layers: int, classes: int, width: int, numbers: Mapping[str, float]) 
         if not isinstance(value, int | np.integer) or value < least:
             raise InputError(f"{name}={value!r}: a whole number from {least}")
     for name, number in numbers.items():
-        if not np.isfinite(number):
+        if not isinstance(number, int | float | np.number) or not np.isfinite(number):
             raise InputError(f"{name}={number!r}: a finite number")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

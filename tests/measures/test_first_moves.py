@@ -14,6 +14,7 @@ from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.first_moves import first_moves, watch
 from symmetry_jax.measures.rounding import gradient_doubts
 from symmetry_jax.measures.training import minibatch_loss
+from symmetry_jax.sweeps.precision import numerics
 from tests.drawing import drawn
 
 AXES = {"seed": [0], "constant": [0.0, 0.3], "bias": [0.0], "learning_rate": [0.5], "weight_decay": [0.0]}
@@ -60,7 +61,7 @@ def test_from_random_weights_everything_moves_at_once_by_its_gradient():
     axes = {name: values for name, values in AXES.items() if name != "constant"}
     results = run("tanh", UNEQUAL, initializer="lecun", axes=axes, steps=3)
     assert (results.first_move.isel(end=-1) == 1).all() and (results.first_move.isel(end=0) == -1).all()
-    with jax.enable_x64(True):
+    with numerics("float64"):
         model, data = MLP((4, 4), CLASSES), dataset(UNEQUAL)
         task = classification(model, 1, "full")
         hparams = {"seed": jnp.int32(0), "bias": jnp.float64(0)}
@@ -100,7 +101,7 @@ def test_rounding_stays_within_its_bound(activation):
     variables = jax.tree.map(lambda array: array / 4, drawn(model.init(jax.random.key(0), jnp.zeros((1, 6)))))
     inputs = jnp.asarray(data.inputs, jnp.float32)
     rough, doubts = both(variables, Batch(inputs, data.targets))
-    with jax.enable_x64(True):
+    with numerics("float64"):
         wide, wide_inputs = jax.tree.map(lambda array: jnp.asarray(array, jnp.float64), (variables, inputs))
         exact, _ = both(wide, Batch(wide_inputs, data.targets))
     apart = jax.tree.map(lambda one, other: np.abs(np.float64(one) - np.float64(other)), rough, exact)

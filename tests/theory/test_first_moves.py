@@ -128,6 +128,56 @@ def test_balanced_batches_at_first_put_everything_off():
     assert [move.step for move in predicted] == [5, 5, 4, 4, 3, 3]
     found = gradients(3, "sigmoid", 0.0, 0.0, 0.5, examples, 6)
     assert [first_above(found, move.layer, move.part, 1e-14)[0] for move in predicted] == [5, 5, 4, 4, 3, 3]
+    assert predicted.at(1, "weight").before == "rounding"
+
+
+def agree(predicted, found, floor=1e-14):
+    """Predicted steps and sizes are those of autodiff; what drowns in rounding may be anywhere."""
+    for move in predicted:
+        step, size = first_above(found, move.layer, move.part, floor)
+        if move.visible or move.step is None:
+            assert move.step == step, move
+            assert size is None or move.size == pytest.approx(size, rel=1e-6)
+
+
+XOR = (np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0]))
+
+
+@pytest.mark.parametrize(
+    "layers, activation, constant, bias", [(1, "tanh", 0.0, 0.0), (2, "identity", 0.3, 0.0), (2, "tanh", 0.0, 0.4)]
+)
+def test_what_cancels_in_these_very_examples_never_moves(layers, activation, constant, bias, monkeypatch):
+    """Of XOR both classes have the same mean: a linear first layer has nothing to learn."""
+    monkeypatch.setitem(globals(), "CLASSES", 2)
+    monkeypatch.setitem(globals(), "INPUTS", 2)
+    predicted = predict_first_moves(layers, activation, constant, [XOR], 2, width=WIDTH, bias=bias, learning_rate=0.5)
+    assert {move.step for move in predicted} == {None} and predicted.at(layers, "weight").rank <= 2
+    agree(predicted, gradients(layers, activation, constant, bias, 0.5, [XOR], 10))
+
+
+def test_a_layer_that_is_dead_on_the_first_batch_alone_moves_later():
+    inputs, labels = batches(3, 1)[0]
+    examples = [(-inputs, labels), (inputs, labels)]
+    predicted = predict_first_moves(2, "relu", 0.3, examples, CLASSES, width=WIDTH, learning_rate=0.5)
+    assert [move.step for move in predicted] == [3, 3, 2, 1] and predicted.dead == 0
+    agree(predicted, gradients(2, "relu", 0.3, 0.0, 0.5, examples, 10))
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_any_start_on_any_inputs(activation, monkeypatch):
+    """Constants and biases of either sign, inputs of either sign, minibatches that differ, one unit and several."""
+    random = np.random.default_rng(5)
+    for layers, constant, bias, width in ((2, -0.3, 0.2, 1), (3, 0.2, -0.1, 3), (3, 0.0, 0.4, 3), (4, 0.4, 0.0, 1)):
+        monkeypatch.setitem(globals(), "WIDTH", width)
+        examples = [(random.normal(size=(9, INPUTS)), random.integers(0, CLASSES, 9)) for _ in range(10)]
+        settings = {"width": width, "bias": bias, "learning_rate": 0.5}
+        predicted = predict_first_moves(layers, activation, constant, examples, CLASSES, **settings)
+        agree(predicted, gradients(layers, activation, constant, bias, 0.5, examples, 10), 1e-13)
+
+
+def test_sizes_do_not_underflow():
+    deep = predict_first_moves(7, "sigmoid", 0.0, batches(2, 1), CLASSES, width=WIDTH, learning_rate=0.02)
+    assert deep.at(1, "weight").step == 7 and 0 < deep.at(1, "weight").size < 1e-170
 
 
 def test_relu_dies_after_a_step_that_is_too_large():
@@ -180,9 +230,17 @@ def test_it_prints_as_a_table():
         ((2, "tanh", 0.0, [(np.ones((2, 3)), np.array([0.0, 1.0]))], 3), "one whole number for each example"),
         ((2, "tanh", 0.0, [(np.ones((2, 3)), np.array([0]))], 3), "2 examples and labels of shape (1,)"),
         ((2, "tanh", 0.0, []), "batch: no batch"),
+        ((2, "tanh", 0.0, (np.ones((2, 3)), np.array([0, 1]))), "a list of batches is wanted, each a pair (inputs, labels)"),
+        ((2, "tanh", 0.0, [(np.ones((0, 3)), np.array([], int))]), "0 examples and labels of shape (0,)"),
+        ((2, "tanh", "0.1"), "constant='0.1': a finite number"),
     ],
 )
 def test_what_cannot_be_is_told(arguments, words):
     with pytest.raises(InputError) as caught:
         predict_first_moves(*arguments)
     assert words in str(caught.value)
+
+
+def test_without_examples_a_constant_and_a_bias_leave_it_open():
+    with pytest.raises(InputError, match="the inputs decide, so give the batches themselves"):
+        predict_first_moves(3, "relu", -0.1, "full", bias=0.5)
