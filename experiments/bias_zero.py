@@ -133,7 +133,10 @@ def _model(config: ConfigDict, data: Dataset, static: Static) -> MLP:
 
 
 def _records(config: ConfigDict) -> tuple[int, ...]:
-    return record_steps(config.steps, config.records, "log")
+    """Spaced evenly in their logarithm, and every step up to that at which the last layer moves first, one a layer."""
+    deepest = max(parse_axes(config.sweep, config.zipped).columns()["layers"])
+    spaced = record_steps(config.steps, config.records, "log")
+    return tuple(sorted({*spaced, *range(min(deepest, config.steps) + 1)}))
 
 
 def _folds(static: Static, axes: Axes) -> bool:

@@ -26,11 +26,15 @@ def weight_rank(model: MLP) -> Measure:
 
 
 def off_line(model: MLP) -> Measure:
-    """r_2 / r_1 of each layer's fan-in: how far the units are from lying on one line; (layer,), nan where all weights are 0."""
+    """r_2 / r_1 of each layer's fan-in: how far the units are from lying on one line; (layer,).
+
+    0 where there is one unit or one input; nan where all weights are 0.
+    """
 
     def ratio(kernel: jax.Array) -> jax.Array:
         found = distances(kernel.T)
-        return found[1] / found[0]
+        second = found[1] if len(found) > 1 else jnp.zeros_like(found[0])
+        return second / found[0]
 
     return _of_kernels("off_line", model, ratio)
 

@@ -1,6 +1,6 @@
 """The first gradient of a softmax classifier with equal rows, in claims and in words, computed from labelled results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -8,6 +8,7 @@ import xarray as xr
 from symmetry_jax.sweeps.study import Claim
 
 ROUNDING = 256.0  # relative precisions: what the gradient of a batch may be off by, over its largest entry
+TELLING = 0.01  # what is compared with its own size is not claimed where rounding and curvature may be more of it
 WHOLE = ("full", "balanced")  # batches that are the same at every step and for every seed
 WORDS = {"minibatch": "A minibatch", "full": "All examples", "balanced": "A balanced batch"}
 
@@ -18,7 +19,8 @@ def first_claims(rows: xr.Dataset) -> list[Claim]:
     found = list(_example_claims(first.sel(batch="example")))
     found += [_rows_claim(batch, first.sel(batch=batch)) for batch in first.batch.values if batch != "example"]
     found += _two_class_claims(first)
-    return found + [_drop_claim(batch, rows.sel(batch=batch)) for batch in WHOLE if batch in first.batch]
+    drops = [_drop_claim(batch, rows.sel(batch=batch)) for batch in WHOLE if batch in first.batch]
+    return found + [claim for claim in drops if claim.tolerance <= TELLING]
 
 
 def first_lines(rows: xr.Dataset) -> Iterator[str]:
@@ -27,29 +29,41 @@ def first_lines(rows: xr.Dataset) -> Iterator[str]:
     yield from _batch_lines(rows)
 
 
-def short_answer(rows: xr.Dataset) -> str:
-    """In two sentences, where all updates have equal magnitude, and where they do not."""
+def short_answer(rows: xr.Dataset, held: Collection[str]) -> str:
+    """In two sentences, where all updates have equal magnitude, and where they do not; `held` names the claims that hold."""
     one = rows.sel(step=0, batch="example", drop=True)
     ratios, off = _ratios(one), rounding(one.row_norm)
     equal = [classes for classes, ratio in ratios.items() if abs(ratio - 1) <= off]
     other = {classes: ratio for classes, ratio in ratios.items() if abs(ratio - 1) > off}
-    where = f"for K = {_listed(equal)}" if equal else "for no number of classes K that was tried"
-    inside, still = float(_inside(one).median()), float(one.still_weights.where(one.valid).mean())
-    right = (
-        f'"All updates have equal magnitude" is right {where}, between classes and not between inputs: the rows move '
-        "equally far in opposite directions, for one example as for any batch, while within a row each weight moves in "
-        f"proportion to its input, for one example {inside:.3g} times as far at the most as at the least (median), and "
-        f"{still:.0%} of the weights not at all (mean), those of black pixels."
-    )
+    right = f'"All updates have equal magnitude" is right {_where_equal(one, equal, held)}.'
     if not other:
         return f"{right} Where it is wrong was not seen, for want of more classes."
     far = ", ".join(f"{ratio:.4g} times at K = {classes}" for classes, ratio in other.items())
+    by = "K - 1 times" if {f"ratio: {classes} classes" for classes in other} <= set(held) else "not"
+    toward, away = (" toward the example", ", which moves away from it") if "directions" in held else ("", "")
     wrong = (
-        f"It is wrong for K = {_listed(list(other))}: per example the true class's row moves toward the example, and K - 1 "
-        f"times as far as each other row, which moves away from it ({far}), and so neither a zero start nor any other constant "
-        "leaves the rows of one layer equal, let alone at rest."
+        f"It is wrong for K = {_listed(list(other))}: per example the true class's row moves{toward}, and {by} as far as each "
+        f"other row{away} ({far}), and so no constant start that was tried leaves the rows of one layer equal, let alone at "
+        "rest."
     )
     return f"{right} {wrong}"
+
+
+def _where_equal(one: xr.Dataset, equal: Sequence[int], held: Collection[str]) -> str:
+    """Where rows move equally far, and how far their weights do."""
+    if not equal:
+        return "for no number of classes K that was tried"
+    opposite = " in opposite directions" if "directions" in held else ""
+    batches = " as for any batch" if "two classes" in held and list(equal) == [2] else ""
+    words = f"for K = {_listed(equal)}, between classes: the rows move equally far{opposite}, for one example{batches}"
+    if "example" not in held:
+        return words
+    inside, still = float(_inside(one).median()), float(one.still_weights.where(one.valid).mean())
+    black = ", those of black pixels" if "still" in held else ""
+    return (
+        f"{words}, while within a row each weight moves in proportion to its input, for one example {inside:.3g} times as far "
+        f"at the most as at the least (median), and {still:.0%} of the weights not at all (mean){black}"
+    )
 
 
 def shares(rows: xr.Dataset) -> xr.Dataset:

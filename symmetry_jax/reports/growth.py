@@ -22,9 +22,14 @@ def each_setting(results: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
     dims = [dim for dim in results.valid.dims if dim not in VARIED]
     for index in np.ndindex(*(results.sizes[dim] for dim in dims)):
         setting = results.isel(dict(zip(dims, index, strict=True)))
-        words = [_word(dim, setting[dim].item()) for dim in dims if results.sizes[dim] > 1]
+        words = [setting_word(dim, setting[dim].item()) for dim in dims if results.sizes[dim] > 1]
         if setting.separation.notnull().any():
             yield ", ".join(words) or "all runs", setting
+
+
+def setting_word(dim: str, value: object) -> str:
+    """A setting in words: a name stands for itself, a number is told with its axis, `learning_rate 0.1`."""
+    return value if isinstance(value, str) else f"{dim} {value:g}"
 
 
 def growth(results: xr.Dataset, variable: str = "separation", part: str = "orbit") -> xr.DataArray:
@@ -83,7 +88,3 @@ def memory_of_start(results: xr.Dataset, epsilons: Sequence[float]) -> float:
     first, last = np.log(first.where(both)), np.log(last.where(both))
     centred = first - first.mean("epsilon")
     return float(((centred * last).sum("epsilon", min_count=2) / (centred**2).sum("epsilon", min_count=2)).median())
-
-
-def _word(dim: str, value: object) -> str:
-    return value if isinstance(value, str) else f"{dim} {value:g}"

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from symmetry_jax.reports.bias_scales import interval, settings_of
 from symmetry_jax.reports.figures import band
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
+from symmetry_jax.theory.activations import ACTIVATIONS
 
-SILENT = ("tanh", "relu", "gelu", "silu", "identity")  # activations with phi(0) = 0
 EXACT_STEPS = 100  # over which rounding has not grown enough to be seen
 ROUNDING = 1e-9  # in float64, over so many steps
 BEYOND_ROUNDING = 1e-6
@@ -28,17 +28,18 @@ CONSTANT_COLUMNS = ("setting", "weights", "bias scale", *MEANS, *MEDIANS, "alive
 CONSTANT_CAPTION = (
     "Weights that start all the same: means over seeds at the end; distance of the units of layer 1 from one line through 0 "
     "(the farthest unit over the longest; nan where they are 0) and its rank, medians; median distance of the two nearest "
-    "units of any hidden layer, biases included; fraction of hidden units through which some training example passes an error."
+    "units of any hidden layer, biases included, inf where it has one; fraction of hidden units through which some training "
+    "example passes an error."
 )
 LINE_FIGURE = (
     "Zero weights and random biases, in float64: distance of the first layer's units from one line through 0 during "
     "training, the farthest unit over the longest; medians, and quartiles over seeds. Lines begin where the layer "
-    "first moves. About 1e-16 is rounding; with relu, what grows out of it is rounding that training enlarges."
+    "first moves. About 1e-16 is rounding."
 )
 HOW_FAR_FIGURE = (
     "Test accuracy at the end against the scale of the biases; means over seeds, bars from the worst seed to the best. "
-    "Solid: weights that start all the same, at one constant. Dashed: random weights. The leftmost point is a scale "
-    "of 0. What relu gains from weights 0 beyond one unit a layer is rounding that training enlarges."
+    "Solid: weights that start all the same, at one constant. Dashed: random weights, where they were tried. The axis "
+    "is linear up to the smallest scale above 0."
 )
 
 
@@ -57,24 +58,31 @@ def _still_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
     hidden = tied.tie_error.sel(layer=slice(1, int(setting.layers) - 1))
     statement = f"{name}, constant weights and zero biases: largest difference between units of a layer at any record"
     yield Claim.near(f"tied: {name}", statement, 0, float(hidden.max(skipna=False)), 0)
-    if 0 in setting.constant and setting.activation.item() in SILENT:
+    if 0 in setting.constant and ACTIVATIONS[setting.activation.item()].value(np.zeros(1)) == 0:
         moved = float(tied["rank"].sel(constant=0).max())
         yield Claim.near(f"still: {name}", f"{name}, zero weights and zero biases: largest rank of any weights", 0, moved, 0)
 
 
 def _first_move_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
-    """From zero weights and random biases: which weights move first, and how they are shared among units."""
-    zero = _from_zero(setting)
-    if zero is None:
+    """From zero weights and random biases: which weights move first, and how they are shared among units.
+
+    Where no unit of some layer is alive, as may be with a few units of ReLU, no gradient passes and nothing is to be shared.
+    """
+    zero, layers = _from_zero(setting), int(setting.layers)
+    if zero is None or not set(range(layers + 1)) <= set(zero.step.values.tolist()):
         return
-    layers = int(setting.layers)
+    alive = _alive(zero)
+    if not alive.any():
+        return
+    who = f"{name}, zero weights and random biases, runs with a living unit in each layer"
     moved = (zero["rank"] > 0).sel(step=slice(0, layers))
     due = moved.step > layers - moved.layer
-    statement = f"{name}, zero weights and random biases: matrices of a layer l that have not moved first at step L - l + 1"
-    yield Claim.near(f"order: {name}", statement, 0, float((moved != due).any("step").sum()), 0)
-    errors = [zero.share_error.sel(layer=layer, step=layers - layer).max(skipna=False) for layer in zero.layer.values]
-    statement = f"{name}, zero weights and random biases: distance of first gradients from their shares of one direction"
-    yield Claim.near(f"shares: {name}", statement, 0, float(max(errors)), ROUNDING)
+    statement = f"{who}: matrices of a layer l that have not moved first at step L - l + 1"
+    yield Claim.near(f"order: {name}", statement, 0, float(((moved != due).any("step") & alive).sum()), 0)
+    firsts = [zero.share_error.sel(layer=layer, step=layers - layer).where(alive, 0) for layer in zero.layer.values]
+    errors = np.max([float(first.max(skipna=False)) for first in firsts])  # which keeps a nan
+    statement = f"{who}: distance of first gradients from their shares of one direction"
+    yield Claim.near(f"shares: {name}", statement, 0, float(errors), ROUNDING)
 
 
 def _later_claims(name: str, setting: xr.Dataset, results: Results) -> Iterator[Claim]:
@@ -84,18 +92,19 @@ def _later_claims(name: str, setting: xr.Dataset, results: Results) -> Iterator[
         return
     hidden = zero.off_line.sel(layer=slice(1, int(setting.layers) - 1))
     if setting.activation.item() == "relu" and (setting.weight_decay == 0).all():
-        early = slice(0, EXACT_STEPS)
-        apart = float(hidden.sel(step=early).max())
-        statement = f"{name}, zero weights and random biases: distance of hidden units from one line over {EXACT_STEPS} steps"
-        yield Claim.near(f"one line: {name}", statement, 0, apart, ROUNDING)
+        if _alive(zero).any():
+            statement = (
+                f"{name}, zero weights and random biases: distance of hidden units from one line over {_early(zero)} steps"
+            )
+            yield Claim.near(f"one line: {name}", statement, 0, _bend(zero), ROUNDING)
         single = _matching(results, "one_unit", setting)
         if single is not None:
-            difference = abs(zero.loss - single.loss.sel(bias_scale=zero.bias_scale)).sel(step=early)
             statement = (
-                f"{name}, zero weights and random biases: difference in loss from one unit a layer over {EXACT_STEPS} steps"
+                f"{name}, zero weights and random biases: difference in loss from one unit a layer over {_early(zero)} steps"
             )
-            yield Claim.near(f"one unit: {name}", statement, 0, float(difference.max(skipna=False)), ROUNDING)
-    if setting.activation.item() == "tanh" and (zero.bias_scale >= SCATTERED).any():
+            yield Claim.near(f"one unit: {name}", statement, 0, _excess_of_one(zero, single), ROUNDING)
+    several = bool((zero.smallest_separation != np.inf).all())  # one unit is on a line of its own
+    if setting.activation.item() == "tanh" and several and (zero.bias_scale >= SCATTERED).any():
         least = hidden.where(hidden.bias_scale >= SCATTERED, drop=True).isel(step=-1).min()
         statement = f"{name}, zero weights, biases of {SCATTERED} or more: least distance of units from one line at the end"
         yield Claim.at_least(f"curve: {name}", statement, BEYOND_ROUNDING, float(least))
@@ -124,31 +133,63 @@ def _from_zero(setting: xr.Dataset) -> xr.Dataset | None:
     return setting.sel(constant=0, bias_scale=setting.bias_scale > 0)
 
 
+def _alive(zero: xr.Dataset) -> xr.DataArray:
+    """Whether each hidden layer has a unit at the start through which an error can pass: (bias_scale, seed)."""
+    return (zero.living.sel(end="first") != 0).all("hidden")
+
+
+def _early(runs: xr.Dataset) -> int:
+    """The steps over which rounding has not grown, as far as there are as many."""
+    return min(EXACT_STEPS, int(runs.step[-1]))
+
+
+def _bend(zero: xr.Dataset) -> float:
+    """The farthest that hidden units are from one line over the first `EXACT_STEPS` steps; nan where they never move."""
+    hidden = zero.off_line.sel(layer=slice(1, int(zero.layers) - 1))
+    return float(hidden.sel(step=slice(0, EXACT_STEPS)).max())
+
+
+def _excess_of_one(zero: xr.Dataset, single: xr.Dataset) -> float:
+    """The largest difference in loss from one unit a layer over the first `EXACT_STEPS` steps; nan if some of it is nan."""
+    difference = abs(zero.loss - single.loss.sel(bias_scale=zero.bias_scale))
+    return float(difference.sel(step=slice(0, EXACT_STEPS)).max(skipna=False))
+
+
+def _folded(zero: xr.Dataset, single: xr.Dataset | None) -> bool:
+    """Whether units have been copies of one unit a layer, but for rounding, over the first `EXACT_STEPS` steps."""
+    return single is not None and _bend(zero) <= ROUNDING and _excess_of_one(zero, single) <= ROUNDING
+
+
 def _behind(losses: xr.DataArray, reference: xr.Dataset) -> xr.DataArray:
     """By how much losses (..., bias_scale, seed) exceed those of random weights and zero biases, at the best scale: (seed,)."""
     excess = losses - reference.test_loss.sel(bias_scale=0).isel(step=-1)
-    return excess.sel(bias_scale=excess.bias_scale[int(excess.mean("seed").argmin("bias_scale"))])
+    return excess.sel(bias_scale=excess.bias_scale[int(excess.mean("seed").fillna(np.inf).argmin("bias_scale"))])
 
 
 def instead_sentence(results: Results) -> str:
     """What random biases do for zero weights."""
-    parts, folded, worse, best = [], [], [], []
+    parts, moved, folded, worse, best, early = [], [], [], [], [], EXACT_STEPS
     for name, setting in settings_of(results, "constant"):
         zero = _from_zero(setting)
         if zero is None:
             continue
         parts.append(f"{float(_best(zero.test_accuracy.isel(step=-1)).mean()):.1%} ({name})")
-        if float(zero.off_line.sel(step=slice(0, EXACT_STEPS)).max()) <= ROUNDING:
+        moved.append(bool((zero["rank"].isel(step=-1) > 0).any()))
+        if _folded(zero, _matching(results, "one_unit", setting)):
             folded.append(name)
+            early = _early(zero)
         reference = _matching(results, "random", setting)
         if reference is not None and 0 in reference.bias_scale:
             worse.append(interval(_behind(zero.test_loss.isel(step=-1), reference))[0])
             best.append(float(reference.test_accuracy.isel(step=-1).sel(bias_scale=0).mean()))
     if not parts:
         return "Zero weights with random biases were not tried."
-    word = "do not replace random weights" if worse and min(worse) > 0 else "move zero weights"
-    line = f"; units of {_listed(folded)} are copies of one unit a layer until rounding tells them apart" if folded else ""
-    beside = f", where random weights get {min(best):.1%} or more" if best else ""
+    word = "move zero weights" if all(moved) else "do not always move zero weights"
+    if len(worse) == len(parts) and np.min(worse) > 0:
+        word = "do not replace random weights"
+    line = f"; over the first {early} steps units of {_listed(folded)} are copies of one unit a layer" if folded else ""
+    line += ", but for rounding" if folded else ""
+    beside = f", where random weights and zero biases get {np.min(best):.1%} or more" if best else ""
     return (
         f"Random biases {word}: from zero weights the best scale of biases gets {_listed(parts)} of the test digits right"
         f"{beside}{line}."
@@ -164,10 +205,9 @@ def constant_lines(name: str, setting: xr.Dataset, results: Results) -> Iterator
     yield f"- {name}, all weights the same at the start:"
     if single is not None and 0 in setting.constant:
         last = _best(single.test_accuracy.isel(step=-1))
-        yield (
-            f"  one unit a layer, which weights 0 amount to but for rounding: {float(last.mean()):.1%} right at its best "
-            f"scale, {last.bias_scale.item():g}."
-        )
+        folded = _folded(scattered_runs.sel(constant=0), single)
+        same = f", which weights 0 amount to over {_early(setting)} steps but for rounding" if folded else ""
+        yield f"  one unit a layer{same}: {float(last.mean()):.1%} right at its best scale, {last.bias_scale.item():g}."
     for constant in setting.constant.values:
         runs = scattered_runs.sel(constant=constant)
         accuracy = _best(runs.test_accuracy.isel(step=-1))
@@ -190,7 +230,7 @@ def constant_lines(name: str, setting: xr.Dataset, results: Results) -> Iterator
 
 def _best(values: xr.DataArray) -> xr.DataArray:
     """Values (..., bias_scale, seed) at the scale whose mean over seeds is largest."""
-    return values.isel(bias_scale=int(values.mean("seed").argmax("bias_scale")))
+    return values.isel(bias_scale=int(values.mean("seed").fillna(-np.inf).argmax("bias_scale")))
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -223,8 +263,14 @@ def constant_pictures(results: Results) -> Iterator[Picture]:
     constant = list(settings_of(results, "constant"))
     shown = [(name, _from_zero(setting)) for name, setting in constant]
     lines = [(name, zero) for name, zero in shown if zero is not None]
+    folded = [name for name, zero in lines if _folded(zero, _matching(results, "one_unit", zero))]
+    begun = (
+        f" Units of {_listed(folded)} are on one line over the first {_early(lines[0][1])} steps, but for rounding."
+        if folded
+        else ""
+    )
     if lines:
-        yield Picture("line", _draw_lines(lines), LINE_FIGURE)
+        yield Picture("line", _draw_lines(lines), LINE_FIGURE + begun)
     if constant:
         yield Picture("how_far", _draw_accuracies(constant, results), HOW_FAR_FIGURE)
 

@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 from symmetry_jax import load_results
 from symmetry_jax.command_line import load_study
 from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
+from symmetry_jax.sweeps.program import record_steps
 from symmetry_jax.sweeps.runner import run_study
 from tests.test_configs import ROOT, load
 
@@ -87,7 +89,9 @@ def at(place, **where):
     "claim, sweep, change",
     [
         ("accuracy", "random", at(("test_accuracy", lambda old: old + 0.02), bias_scale=0.3)),
-        ("speed", "random", at(("test_loss", lambda old: old + 0.3), bias_scale=0)),
+        ("speed", "random", at(("test_loss", lambda old: old / 2), bias_scale=0.3)),
+        ("accuracy", "random", at(("test_accuracy", lambda old: old * np.nan), bias_scale=3)),
+        ("speed", "random", at(("test_loss", lambda old: old * np.nan), bias_scale=3)),
         ("large", "random", at(("test_accuracy", lambda old: old + 0.1), bias_scale=3)),
         ("tied", "constant", at(("tie_error", lambda old: old + 1e-15), bias_scale=0, constant=0.1, step=5)),
         ("tied", "constant", at(("tie_error", lambda old: old * np.nan), bias_scale=0, constant=0.1, step=5)),
@@ -96,6 +100,7 @@ def at(place, **where):
         ("order", "constant", at(("rank", lambda old: old * 0), bias_scale=3, constant=0, step=2)),
         ("shares", "constant", at(("share_error", lambda old: old + 1e-8), bias_scale=3, constant=0, step=1)),
         ("shares", "constant", at(("share_error", lambda old: old * np.nan), bias_scale=3, constant=0, step=1)),
+        ("shares", "constant", at(("share_error", lambda old: old * np.nan), bias_scale=3, constant=0, step=0)),
         ("one line", "constant", at(("off_line", lambda old: old + 1e-8), bias_scale=3, constant=0, step=5)),
         ("one unit", "one_unit", at(("loss", lambda old: old + 1e-8), bias_scale=3, step=5)),
         ("one unit", "one_unit", at(("loss", lambda old: old * np.nan), bias_scale=3, step=5)),
@@ -116,6 +121,68 @@ def test_the_answer_is_two_sentences_and_details_from_the_results(sweeps):
     worse = {**sweeps, "random": sweeps["random"].copy(deep=True)}
     at(("test_accuracy", lambda old: old + 0.02), bias_scale=0.3)(worse["random"])
     assert "have a price" in STUDY.answer(worse, STUDY.claims(worse)) and "have a price" not in text
+
+
+def changed(sweeps, sweep, *changes):
+    copy = {**sweeps, sweep: sweeps[sweep].copy(deep=True)}
+    for change in changes:
+        change(copy[sweep])
+    return copy
+
+
+def test_nothing_is_said_of_speed_where_zero_biases_never_learn(sweeps):
+    never = changed(sweeps, "random", at(("test_loss", lambda old: old * 0 + 2.3)))
+    claims = STUDY.claims(never)
+    assert f"speed: {RELU}" not in {claim.name for claim in claims} and f"accuracy: {RELU}" in {claim.name for claim in claims}
+    text = STUDY.answer(never, claims)
+    assert "speed is not told" in text and "not reached by all runs" in text and "sooner" not in text and "nan" not in text
+    assert STUDY.pictures(never) and STUDY.tables(never)
+
+
+def test_runs_that_never_reach_the_loss_are_bounds(sweeps):
+    late = changed(sweeps, "random", at(("test_loss", lambda old: old * 0 + 2.3), bias_scale=3))
+    claims = {claim.name: claim for claim in STUDY.claims(late)}
+    assert claims[f"speed: {RELU}"].holds == held(sweeps)[f"speed: {RELU}"]
+    assert "% or more of the steps to that loss, which some runs do not reach" in STUDY.answer(late, [*claims.values()])
+    (row,) = [row for row in STUDY.tables(late)[0].rows if row[1] == 3]
+    assert row[6] == 0 and row[7] == 200
+
+
+def test_layers_without_a_living_unit_are_left_out(sweeps):
+    dead = changed(
+        sweeps,
+        "constant",
+        at(("living", lambda old: old * 0), activation="relu", constant=0, seed=1),
+        at(("rank", lambda old: old * 0), activation="relu", constant=0, seed=1),
+        at(("share_error", lambda old: old * np.nan), activation="relu", constant=0, seed=1),
+    )
+    found = held(dead)
+    assert found[f"order: {RELU}"] and found[f"shares: {RELU}"]
+    at(("living", lambda old: old * 0), activation="relu", constant=0)(dead["constant"])
+    assert not {f"order: {RELU}", f"shares: {RELU}", f"one line: {RELU}"} & set(held(dead))
+
+
+def test_sentences_go_with_their_claims(sweeps):
+    apart = changed(sweeps, "one_unit", at(("loss", lambda old: old + 1), step=5))
+    text = STUDY.answer(apart, STUDY.claims(apart))
+    assert "copies of one unit" not in text and "amount to" not in text
+    told = [" ".join(picture.caption for picture in STUDY.pictures(results)) for results in (sweeps, apart)]
+    plt.close("all")
+    assert "on one line over" in told[0] and "on one line over" not in told[1]
+
+
+def test_every_first_move_is_recorded():
+    steps = {program.records for program in STUDY.build(smoke(records=3, layers="2,4"))}
+    assert steps == {(0, 1, 2, 3, 4, 200)}
+    for preset in ("", "smoke", "full"):
+        config = load(ROOT / "configs" / "bias_zero.py", preset)
+        for program in STUDY.build(config):
+            assert program.records == record_steps(config.steps, config.records, "log")
+
+
+def test_no_first_moves_without_their_records(sweeps):
+    few = {**sweeps, "constant": sweeps["constant"].drop_sel(step=[2])}
+    assert not {f"order: {RELU}", f"shares: {RELU}"} & set(held(few))
 
 
 def test_figures_and_tables(workdir, sweeps):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 from symmetry_jax.command_line import load_study
 from symmetry_jax.errors import InputError
@@ -128,6 +129,41 @@ def test_the_answer_begins_with_two_sentences_from_the_results(sweeps):
     even["row_norm"] = even.row_norm * 0 + 1
     changed = {**sweeps, "rows": even}
     assert "right for K = 2, 4" in STUDY.answer(changed, STUDY.claims(changed)).split("\n\n")[0]
+
+
+def test_sentences_go_with_their_claims(sweeps):
+    names = ("sum: adam, 2 classes", "sum: adam, 4 classes", "rows: balanced", "two classes", "norms", "example", "adam")
+    broken = {name: dataset.copy(deep=True) for name, dataset in sweeps.items()}
+    for sweep, change, fallen in TAMPERED:
+        if set(fallen) & {*names, "directions", "adam: sum"}:
+            change(broken[sweep])
+    claims = STUDY.claims(broken)
+    assert not {claim.name for claim in claims if claim.holds} & set(names)
+    text = STUDY.answer(broken, claims) + " ".join(picture.caption for picture in STUDY.pictures(broken))
+    whole = STUDY.answer(sweeps, STUDY.claims(sweeps)) + " ".join(picture.caption for picture in STUDY.pictures(sweeps))
+    plt.close("all")
+    for words in (
+        "opposite",
+        "as for any batch",
+        "toward",
+        "in proportion to its",
+        "signs",
+        "meet at",
+        "adds itself",
+        "Adam they",
+    ):
+        assert words in whole and words not in text
+
+
+def test_what_rounding_may_hide_is_not_claimed(sweeps):
+    single = {
+        name: dataset.map(lambda values: values.astype("float32") if values.dtype == np.float64 else values)
+        for name, dataset in sweeps.items()
+    }
+    found, names = STUDY.claims(single), set(held(sweeps))
+    assert all(claim.tolerance <= 0.01 for claim in found)
+    assert names - {claim.name for claim in found} >= {"sum: adam, 2 classes", "sum: adam, 4 classes", "shift: adam"}
+    assert {"example", "sum: sgd", "shift: momentum"} <= {claim.name for claim in found} and STUDY.answer(single, found)
 
 
 def test_the_report_has_every_figure_and_table(workdir):

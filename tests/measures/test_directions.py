@@ -55,6 +55,11 @@ def test_span_and_distance_from_a_line():
     assert apart[0] == pytest.approx(1e-4 / np.sqrt(55), rel=1e-6) and np.isnan(apart[1]) and apart[2] > 0.1
 
 
+def test_one_unit_is_on_a_line():
+    model = MLP((1, 4), 3)
+    assert list(read(off_line(model), state_of(model))[:2]) == [0, 0]  # one unit; units with one input
+
+
 def test_shares_of_a_gradient():
     state = state_of()
     gradients = drawn(state.variables, 4)["params"]
