@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from ml_collections import ConfigDict
-from scipy.stats import entropy
 
 from symmetry_jax.errors import InputError, choose
 from symmetry_jax.learning import tasks
@@ -40,13 +39,14 @@ from symmetry_jax.sweeps.precision import PRECISIONS, Precision, numerics
 from symmetry_jax.sweeps.program import SPACINGS, Program, record_steps
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Study, Table
 from symmetry_jax.theory.balanced_escape import escape_rate
+from symmetry_jax.theory.bias_alone import bias_loss
 from symmetry_jax.theory.first_moves import HORIZON, FirstMoves, predict_first_moves
 
 QUESTION = "What exactly happens with zero or constant initial weights: what moves, when, by how much, and with what rank?"
 
 STATIC = ("dataset", "classes", "batch", "batch_size", "layers", "activation", "width", "optimizer")
 BATCHES: dict[str, tasks.Minibatches] = {"full": "full", "balanced": "full", "minibatch": "per_seed"}
-MOST_LAYERS = 64
+MOST_LAYERS = HORIZON  # within which first moves are predicted
 
 Static = Mapping[str, Any]
 
@@ -142,8 +142,8 @@ def _check_axes(config: ConfigDict, axes: Axes) -> None:
     missing = sorted({*STATIC, "seed", "constant", "bias", "learning_rate"} - {*axes.names})
     if missing:
         raise InputError(f"this study needs an axis for {', '.join(missing)}")
-    if any("seed" in axis.names and len(axis.names) > 1 for axis in axes.axes):
-        raise InputError(f"zipped={config.zipped}: seed is an axis of its own in this study")
+    if any(name in axis.names and len(axis.names) > 1 for axis in axes.axes for name in ("seed", "constant")):
+        raise InputError(f"zipped={config.zipped}: seed and constant are axes of their own in this study")
     if config.crossed < 0:
         raise InputError(f"crossed={config.crossed}: 0 (the whole product) or more")
     if config.random_seeds < 0:
@@ -158,16 +158,16 @@ def compare(results: xr.Dataset) -> xr.Dataset:
     Returns:
         The results, and along (layer, part) as well: `measured`, the step of the first move (nan for never); `predicted`,
         `size`, `doubt`, `visible`, `largest_rank` as in `theory.first_moves.Move`. Along the runs: `dead`, as in its
-        `FirstMoves`; `entropy` of the class frequencies of the first batch, in nats; `escape_factor`, the predicted growth per
-        step of what rounding seeds, of two layers on a balanced batch.
+        `FirstMoves`; `bias_loss`, the loss at the end of an output bias that learns the frequencies of the first batch alone;
+        `escape_factor`, the predicted growth per step of what rounding seeds, of two layers on a balanced batch.
     """
     moved = results.first_move.sel(end="last", drop=True)
     of_arrays = {name: np.full(moved.shape, np.nan) for name in ("predicted", "size", "doubt", "visible", "largest_rank")}
-    of_runs = {name: np.full(results.valid.shape, np.nan) for name in ("dead", "entropy", "escape_factor")}
+    of_runs = {name: np.full(results.valid.shape, np.nan) for name in ("dead", "bias_loss", "escape_factor")}
     for index in map(tuple, np.argwhere(results.valid.values)):
         run = results.isel(dict(zip(results.valid.dims, index, strict=True)))
         moves = _predict(run)
-        for name, value in zip(of_runs, (moves.dead, _entropy(run), _escape_factor(run)), strict=True):
+        for name, value in zip(of_runs, (moves.dead, _bias_loss(run), _escape_factor(run)), strict=True):
             of_runs[name][index] = np.nan if value is None else value
         for move in moves:
             place = (*index, move.layer - 1, ["weight", "bias"].index(move.part))
@@ -179,10 +179,9 @@ def compare(results: xr.Dataset) -> xr.Dataset:
     return results.assign(arrays | {"measured": moved.where(moved > 0)})
 
 
-def _entropy(run: xr.Dataset) -> float:
+def _bias_loss(run: xr.Dataset) -> float:
     _, labels = _first_batches(_static(run), run.seed.item(), str(run.loss.dtype))[0]
-    frequencies = np.bincount(labels) / len(labels)
-    return float(entropy(frequencies))
+    return bias_loss(labels, run.classes.item(), run.bias.item(), run.learning_rate.item(), int(run.step[-1]))
 
 
 def _escape_factor(run: xr.Dataset) -> float | None:

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 
 from symmetry_jax.reports.first_moves import agreement
 from symmetry_jax.sweeps.study import Claim, Picture
+from symmetry_jax.theory.activations import ACTIVATIONS
+from symmetry_jax.theory.first_moves import HORIZON
 
 _LOSS = (
     "Training loss of networks of {layers} layers ({batch} batch, learning rate {rate:g}) from constant and from random "
@@ -37,21 +39,47 @@ def cost_claims(kept: xr.Dataset, random: xr.Dataset | None) -> Iterator[Claim]:
 
 def summary(kept: xr.Dataset, random: xr.Dataset | None) -> str:
     """Two sentences: when what moves, and what it comes to."""
-    same = agreement(kept)
+    same, ends = agreement(kept), _comes_to(kept, random)
+    if not same.notnull().any():
+        return f"First moves are predicted for plain gradient descent, of which there is no finite run here. {ends}"
     drowned = int(((kept.visible == 0) & kept.predicted.notnull()).sum())
-    moves = (
-        f"As predicted for {int((same == 1).sum()):,} of {int(same.notnull().sum()):,} arrays ({drowned:,} more drown in "
-        "rounding), zero weights in two or more layers leave all but the output bias stuck if phi(0) = 0, let layer l of L "
-        "first move at step L - l + 1 if not, and leave everything stuck but for rounding if the batch is exactly balanced; "
-        "any other constant moves the output layer at step 1 and hidden layers at step 2."
-    )
+    right, told = int((same == 1).sum()), int(same.notnull().sum())
+    moved = f"{right:,} of {told:,} arrays first moved as predicted ({drowned:,} more drown in rounding)"
+    rules = [text for text, holds in _rules(kept) if holds]
+    return f"{moved}{': ' if rules else ''}{'; '.join(rules)}. {ends}"
+
+
+def _rules(kept: xr.Dataset) -> Iterator[tuple[str, bool]]:
+    """What is known of networks of two or more layers, each with whether there are such arrays and all of them bear it out."""
+    phi = xr.DataArray([float(ACTIVATIONS[name].value(np.zeros(1))[0]) for name in kept.activation.values], dims="activation")
+    told = agreement(kept).notnull() & (kept.layers > 1)
+    zero, even, last = (kept.constant == 0) & (kept.bias == 0), kept.batch == "balanced", kept.layer == kept.layers
+    early = kept.measured.where(kept.measured <= HORIZON)
+    output_bias = last & (kept.part == "bias")
+
+    def all_of(where: xr.DataArray, right: xr.DataArray) -> bool:
+        arrays = told & where
+        return bool(arrays.any() and right.where(arrays, True).all())
+
+    silent, loud = zero & (phi == 0) & ~even, zero & (phi != 0) & ~even
+    yield "zero weights leave all but the output bias stuck if phi(0) = 0", all_of(silent, early.isnull() != output_bias)
+    yield "let layer l of L first move at step L - l + 1 if not", all_of(loud, early == kept.layers - kept.layer + 1)
+    yield "leave everything stuck but for rounding if the batch is exactly balanced", all_of(zero & even, early.isnull())
+    above = (kept.constant > 0) & (kept.bias == 0) & (kept.part == "weight")
+    rule = "a positive constant moves output weights at step 1 and all others at step 2, unless units saturate"
+    yield rule, all_of(above & kept.predicted.notnull(), early == xr.where(last, 1, 2))
+
+
+def _comes_to(kept: xr.Dataset, random: xr.Dataset | None) -> str:
+    """What the finite runs of two or more layers come to; of one layer, why that is another matter."""
     rank, best = _deep(kept["rank"], kept).max(), _deep(kept.test_accuracy.sel(end="last"), kept).max()
+    drawn = f"random weights reach {_drawn(random):.0%} of the test digits (median over seeds)" if random is not None else ""
     if rank.isnull():
-        return f"{moves} A single layer has no symmetry to break: any constant start is the zero start, shifted."
-    drawn = f", where random weights reach {_drawn(random):.0%} (median over seeds)" if random is not None else ""
+        one = "A single layer has no symmetry to break: any constant start is the zero start, shifted"
+        return (one if (kept.layers == 1).all() else drawn.capitalize() or "There is nothing to compare") + "."
     return (
-        f"{moves} All units of a layer then move alike: weight matrices never exceed rank {int(rank)}, and the best such "
-        f"network classifies {float(best):.0%} of the test digits right{drawn}."
+        f"With two or more layers all units of a layer move alike: weight matrices never exceed rank {int(rank)}, and the "
+        f"best such network classifies {float(best):.0%} of the test digits right{', where ' + drawn if drawn else ''}."
     )
 
 
@@ -97,8 +125,8 @@ def _death_lines(kept: xr.Dataset) -> Iterator[str]:
         first, last = float(steps.min()), float(steps.max())
         when = f"{first:.0f} to {last:.0f}" if last > first else f"{first:.0f}"
         yield (
-            f"{name}: in {int(steps.notnull().sum())} runs whose first steps are too large some layer passes no error any more "
-            f"after {when} steps."
+            f"{name}: in {int(steps.notnull().sum())} runs whose first steps are too large some layer passes no error of its "
+            f"batch any more after {when} steps."
         )
 
 

@@ -19,6 +19,7 @@ from symmetry_jax.sweeps.study import Claim, Picture, Table
 from symmetry_jax.theory.first_moves import HORIZON
 
 PARTS = {"weight": "W", "bias": "b"}
+SATURATING = ("tanh", "sigmoid")
 SETTINGS = ("batch", "layers", "activation", "constant")  # what tells the rows of the table apart
 
 _MAP = (
@@ -45,43 +46,53 @@ def agreement(compared: xr.Dataset) -> xr.DataArray:
 
 
 def move_claims(compared: xr.Dataset) -> Iterator[Claim]:
-    """Whether first moves, their sizes, ties and ranks are those predicted; of runs as `plain` gives them."""
-    same = agreement(compared)
+    """Whether first moves, their sizes, ties and ranks are those predicted; of runs as `plain` gives them, if there are any."""
+    if not compared.loss.notnull().any():
+        return
+    same, last = agreement(compared), compared.sel(end="last")
     statement = f"Arrays, of {int(same.notnull().sum()):,}, whose first move in {HORIZON} steps is not at the predicted step"
     yield Claim.near("first moves", statement, 0, float((same == 0).sum()), 0)
     hidden = (compared.visible == 0) & compared.predicted.notnull()
-    statement = (
-        f"Arrays, of {int(hidden.sum()):,} whose first move is predicted to drown in rounding, that are seen to move by then"
-    )
-    yield Claim.near("hidden moves", statement, 0, float((hidden & (compared.measured <= compared.predicted)).sum()), 0)
-    apart = abs(compared.first_gradient.sel(end="last", drop=True) / compared["size"] - 1).where(same == 1)
+    if hidden.any():
+        drowned = int(hidden.sum())
+        statement = f"Arrays, of {drowned:,} whose first move is predicted to drown in rounding, that are seen to move by then"
+        yield Claim.near("hidden moves", statement, 0, float((hidden & (compared.measured <= compared.predicted)).sum()), 0)
+    moved = (same == 1) & compared.predicted.notnull()
+    apart = abs(last.first_gradient / compared["size"] - 1) / compared.doubt
     statement = "Size of the first gradient: largest difference from the predicted one, in units of what rounding allows"
-    yield Claim.at_most("sizes", statement, 1, float((apart / compared.doubt).max()))
-    yield Claim.near(
-        "ties", "Units of a layer are equal, bit for bit, at every record: largest difference", 0, _tie(compared), 0
-    )
+    yield Claim.at_most("sizes", statement, 1, float(apart.values[moved.transpose(*apart.dims).values].max(initial=0)))
+    if (compared.layers > 1).any():
+        statement = "Units of a layer are equal, bit for bit, at every record: largest difference"
+        yield Claim.near("ties", statement, 0, float(compared.tie_error.max()), 0)
     matrices = compared.largest_rank.sel(part="weight", drop=True)
     above = (compared["rank"] > matrices) & matrices.notnull()
     statement = "Weight matrices and records at which the rank is larger than it can be"
     yield Claim.near("ranks", statement, 0, float(above.sum()), 0)
+    yield from _death_claims(compared)
+
+
+def _death_claims(compared: xr.Dataset) -> Iterator[Claim]:
     predicted, low, high = deaths(compared)
-    wrong = (predicted.notnull() | (high <= HORIZON)) & ~((low < predicted) & (predicted <= high))
-    statement = (
-        f"Runs in which a layer lets no error pass within {HORIZON} steps (predicted or seen), at another step than predicted"
-    )
-    yield Claim.near("deaths", statement, 0, float(wrong.sum()), 0)
+    either = predicted.notnull() | (high <= HORIZON)
+    if either.any():
+        wrong = either & ~((low < predicted) & (predicted <= high))
+        statement = (
+            f"Runs, of {int(either.sum())} in which a layer lets no error pass within {HORIZON} steps (predicted or seen), in "
+            "which it does so at another step than predicted"
+        )
+        yield Claim.near("deaths", statement, 0, float(wrong.sum()), 0)
 
 
 def deaths(compared: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """The predicted steps to death, the last record before it and the first at which a layer lets no error pass, or inf."""
-    shut = (compared.passing == 0).any("layer")
+    """The predicted steps to death, the last record before it and the first at which a layer lets no error pass, or inf.
+
+    Not of activations that saturate on both sides: whether their slope is rounded to 0 is up to how it is computed.
+    """
+    dying = ~compared.activation.isin(SATURATING) & compared.loss.notnull().any("step")
+    shut = (compared.passing == 0).any("layer") & dying
     high = xr.where(shut, compared.step, np.inf).min("step")
     low = xr.where(compared.step < high, compared.step, -1).max("step")
-    return compared.dead.where(compared.loss.notnull().any("step")), low, high
-
-
-def _tie(compared: xr.Dataset) -> float:
-    return float(compared.tie_error.max())
+    return compared.dead.where(dying), low, high
 
 
 def move_table(compared: xr.Dataset) -> Table:

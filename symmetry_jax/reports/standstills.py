@@ -1,7 +1,7 @@
 """Standstills from zero weights, and how they are left, from results as `first_moves` takes them.
 
-`compared` has, along the runs, `entropy` (of the class frequencies of the batch) and `escape_factor` (the predicted growth per
-step of what rounding seeds, nan where a standstill is not left) as well.
+`compared` has, along the runs, `bias_loss` (that of an output bias alone, after all steps) and `escape_factor` (the predicted
+growth per step of what rounding seeds, nan where a standstill is not left) as well.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from symmetry_jax.reports.first_moves import each_run
 from symmetry_jax.sweeps.study import Claim, Picture
 from symmetry_jax.theory.activations import ACTIVATIONS
+from symmetry_jax.theory.tied_training import ROUNDING
 
+SEED = 1e-18  # what the rounding of 1/K leaves of weights at first, in float64
 LINEAR = (1e-11, 1e-4)  # norms at which growth is read: no longer what rounding strews, nor more than the linear part
 
 _ESCAPE = (
@@ -27,30 +29,35 @@ _ESCAPE = (
 
 def standstill_claims(kept: xr.Dataset) -> Iterator[Claim]:
     """What a network of two or more layers that starts at zero comes to, where only the output bias can move, or nothing."""
-    full = [run for run in _zero_runs(kept, "full", vanishing=True)]
+    full = list(_zero_runs(kept, "full", vanishing=True))
     if full:
-        apart = max(abs(float(run.loss[-1]) - float(run.entropy)) for run in full)
+        apart = np.max([abs(float(run.loss[-1]) - float(run.bias_loss)) for run in full])
         statement = (
-            f"Zero start, phi(0) = 0, two or more layers, full batch ({len(full)} networks): the loss ends at the entropy of "
-            "the class frequencies, all that an output bias can learn: largest difference (nats)"
+            f"Zero start, phi(0) = 0, two or more layers, full batch ({len(full)} networks): the loss at the end is that of "
+            "an output bias alone, which learns class frequencies: largest difference (nats)"
         )
-        yield Claim.near("bias alone", statement, 0, apart, 1e-9)
-    balanced = [run for run in _zero_runs(kept, "balanced", vanishing=True)]
+        yield Claim.near("bias alone", statement, 0, float(apart), _rounding(full))
+    balanced = list(_zero_runs(kept, "balanced", vanishing=True))
     if balanced:
-        apart = max(float(abs(run.loss - np.log(run.classes)).max()) for run in balanced)
+        apart = np.max([float(abs(run.loss - np.log(run.classes)).max(skipna=False)) for run in balanced])
         statement = (
             f"The same, exactly balanced full batch ({len(balanced)} networks): the loss stays at ln K: largest difference"
         )
-        yield Claim.near("standstill", statement, 0, apart, 1e-12)
+        yield Claim.near("standstill", statement, 0, float(apart), _rounding(balanced))
+
+
+def _rounding(runs: list[xr.Dataset]) -> float:
+    """What rounding may do to a loss of about ln K."""
+    return max(ROUNDING * float(np.finfo(run.loss.dtype).eps) * float(np.log(run.classes)) for run in runs)
 
 
 def escape_claims(kept: xr.Dataset) -> Iterator[Claim]:
-    """How fast networks of two layers leave the balanced standstill."""
+    """How fast networks of two layers leave the balanced standstill, where rounding has the steps to grow that much."""
     for name, run in escaping(kept).items():
-        measured, predicted = _growth(run), float(run.escape_factor)
-        if np.isfinite(measured):
+        predicted = float(run.escape_factor)
+        if SEED * predicted ** float(run.step[-1]) > 100 * LINEAR[0]:
             statement = f"{name}, zero start, two layers, balanced: growth per step of the weights that rounding seeds"
-            yield Claim.near(f"escape: {name}", statement, predicted, measured, 0.02 * (predicted - 1))
+            yield Claim.near(f"escape: {name}", statement, predicted, _growth(run), 0.02 * (predicted - 1))
 
 
 def escape_lines(kept: xr.Dataset) -> Iterator[str]:
@@ -58,11 +65,11 @@ def escape_lines(kept: xr.Dataset) -> Iterator[str]:
     for name, run in escaping(kept).items():
         left = run.step.values[(run.loss < np.log(run.classes) - 1e-3).values]
         when = f"the loss is 0.001 below ln {run.classes.item()} by step {left[0]}" if left.size else "the loss stays at ln K"
-        growth = f"{_growth(run):.4f}" if np.isfinite(_growth(run)) else "too little to be read"
-        yield (
-            f"Balanced batch, zero start, two layers, {name}: rounding grows by {growth} a step (predicted "
-            f"{float(run.escape_factor):.4f}), and {when}."
+        seen, told = _growth(run), f"{float(run.escape_factor):.4f}"
+        grows = (
+            f"grows by {seen:.4f} a step (predicted {told})" if np.isfinite(seen) else f"would need more steps at {told} a step"
         )
+        yield f"Balanced batch, zero start, two layers, {name}: rounding {grows}, and {when}."
 
 
 def escape_pictures(kept: xr.Dataset) -> Iterator[Picture]:
@@ -110,8 +117,8 @@ def _zero_runs(kept: xr.Dataset, batch: str, vanishing: bool) -> Iterator[xr.Dat
 
 
 def escaping(kept: xr.Dataset) -> dict[str, xr.Dataset]:
-    """By name, the runs that leave a balanced standstill by rounding."""
-    runs = [run for run in _zero_runs(kept, "balanced", vanishing=False) if run.layers.item() == 2]
+    """By name, the runs in float64 that leave a balanced standstill by rounding; in float32 there is no room to see it."""
+    runs = [run for run in _zero_runs(kept, "balanced", vanishing=False) if run.layers.item() == 2 and run.loss.dtype == float]
     settings = [dim for dim in kept.valid.dims if kept.sizes[dim] > 1 and dim not in ("batch", "layers", "constant", "seed")]
     return {", ".join(_word(dim, run[dim].item()) for dim in settings) or run.activation.item(): run for run in runs}
 

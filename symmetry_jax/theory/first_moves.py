@@ -120,7 +120,7 @@ def _placed(move: Move, steps: Sequence[Step]) -> Move:
     """The move at the step at which these examples let it happen: sums may cancel by chance, or a later batch open a layer."""
     above = [number + 1 for number, step in enumerate(steps) if np.any(np.greater(*_sizes(move, step)))]
     first = above[0] if above else None
-    if move.step is None and first is not None:
+    if move.step is None and first is not None and move.before == "exact":  # or else rounding may have grown
         rank = None if move.rank is None else max(move.rank, 1)
         why = "not on the first batch, but on a later one"
         return dataclasses.replace(move, step=first, rows=_rows(move, steps), rank=rank, reason=why)
