@@ -3,7 +3,7 @@
     python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=DIR
 
 A small CNN on scikit-learn's handwritten digits. In each convolutional layer filters 0 and 1 are twins that start epsilon
-apart. Presets: `smoke` (half a minute), none (about four minutes on two cores), `full` (one accelerator).
+apart. Presets: `smoke` (half a minute), none (about five minutes on two cores), `full` (one accelerator).
 
 Found: tied twins stay tied in every bit. With tanh distance grows by a factor (1.2 to 6.7 in the median seed) that does not
 depend on epsilon until float32 rounds; with relu twins forget how close they were, most of them at the first step.
