@@ -5,7 +5,6 @@ growth per step of what rounding seeds, nan where a standstill is not left) as w
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from symmetry_jax.reports.first_moves import each_run
+from symmetry_jax.reports.growth import setting_word
 from symmetry_jax.sweeps.study import Claim, Picture
 from symmetry_jax.theory.activations import ACTIVATIONS
 from symmetry_jax.theory.tied_training import ROUNDING
@@ -120,8 +120,6 @@ def escaping(kept: xr.Dataset) -> dict[str, xr.Dataset]:
     """By name, the runs in float64 that leave a balanced standstill by rounding; in float32 there is no room to see it."""
     runs = [run for run in _zero_runs(kept, "balanced", vanishing=False) if run.layers.item() == 2 and run.loss.dtype == float]
     settings = [dim for dim in kept.valid.dims if kept.sizes[dim] > 1 and dim not in ("batch", "layers", "constant", "seed")]
-    return {", ".join(_word(dim, run[dim].item()) for dim in settings) or run.activation.item(): run for run in runs}
-
-
-def _word(dim: Any, value: object) -> str:
-    return value if isinstance(value, str) else f"{dim} {value:g}"
+    return {
+        ", ".join(setting_word(str(dim), run[dim].item()) for dim in settings) or run.activation.item(): run for run in runs
+    }
