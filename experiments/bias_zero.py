@@ -23,8 +23,7 @@ from symmetry_jax.learning.starts import INITIALIZERS, Start, draw, scattered
 from symmetry_jax.learning.tasks import MINIBATCHES, Dataset, Task, classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.directions import off_line, weight_rank
-from symmetry_jax.measures.layers import tie_error
-from symmetry_jax.measures.living import living
+from symmetry_jax.measures.layers import living, tie_error
 from symmetry_jax.measures.separation import smallest_separation
 from symmetry_jax.measures.shares import share_error
 from symmetry_jax.measures.training import evaluate_accuracy, evaluate_loss, first_nonfinite_step, minibatch_loss

@@ -198,7 +198,7 @@ def _task(config: ConfigDict, model: MLP, batch: str) -> Task:
 
 def _model(data: Dataset, classes: Value, batch: str) -> tuple[MLP, Dataset]:
     """One layer, and the examples of the first classes."""
-    chosen = restrict(data, classes)  # type: ignore[arg-type]  # which tells a user if they are no whole number
+    chosen = restrict(data, classes)
     return MLP((), len(np.unique(chosen.train.targets))), balance(chosen) if batch == "balanced" else chosen
 
 

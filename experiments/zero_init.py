@@ -41,6 +41,7 @@ from symmetry_jax.sweeps.study import Claim, Picture, Results, Study, Table
 from symmetry_jax.theory.balanced_escape import escape_rate
 from symmetry_jax.theory.bias_alone import bias_loss
 from symmetry_jax.theory.first_moves import HORIZON, FirstMoves, predict_first_moves
+from symmetry_jax.theory.tied_training import Examples
 
 QUESTION = "What exactly happens with zero or constant initial weights: what moves, when, by how much, and with what rank?"
 
@@ -117,15 +118,19 @@ def _process(config: ConfigDict, cell: Cell, static: Static, initializer: str) -
 
 
 def _cell(static: Static) -> Cell:
-    data = restrict(choose("dataset", static["dataset"], DATASETS)(), static["classes"])
-    minibatches = choose("batch", static["batch"], BATCHES)
-    data = balance(data) if static["batch"] == "balanced" else data
+    data = _data(static["dataset"], static["classes"], static["batch"])
     layers, batch_size = (_whole(name, static[name]) for name in ("layers", "batch_size"))
     if layers > MOST_LAYERS:
         raise InputError(f"axis layers: {layers}: at most {MOST_LAYERS}")
     activation = choose("activation", static["activation"], ACTIVATIONS)
     model = MLP((static["width"],) * (layers - 1), static["classes"], activation)
-    return Cell(data, model, classification(model, batch_size, minibatches))
+    return Cell(data, model, classification(model, batch_size, BATCHES[static["batch"]]))
+
+
+def _data(dataset: str, classes: int, batch: str) -> Dataset:
+    data = restrict(choose("dataset", dataset, DATASETS)(), classes)
+    choose("batch", batch, BATCHES)
+    return balance(data) if batch == "balanced" else data
 
 
 def _whole(name: str, value: Any) -> int:
@@ -180,81 +185,77 @@ def compare(results: xr.Dataset) -> xr.Dataset:
 
 
 def _bias_loss(run: xr.Dataset) -> float:
-    _, labels = _first_batches(_static(run), run.seed.item(), str(run.loss.dtype))[0]
+    _, labels = _batches_of(run)[0]
     return bias_loss(labels, run.classes.item(), run.bias.item(), run.learning_rate.item(), int(run.step[-1]))
 
 
 def _escape_factor(run: xr.Dataset) -> float | None:
     if run.layers.item() != 2 or run.batch.item() != "balanced":
         return None
-    inputs, labels = _first_batches(_static(run), run.seed.item(), str(run.loss.dtype))[0]
+    inputs, labels = _batches_of(run)[0]
     return 1 + run.learning_rate.item() * escape_rate(run.activation.item(), inputs, labels, run.width.item())
 
 
 def _predict(run: xr.Dataset) -> FirstMoves:
     """The prediction for one run, from its settings."""
-    numbers = tuple((name, run[name].item()) for name in ("constant", "bias", "learning_rate"))
-    return _predicted(_static(run), run.seed.item(), str(run.loss.dtype), numbers)
-
-
-def _static(run: xr.Dataset) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, run[name].item()) for name in STATIC)
-
-
-@functools.lru_cache(100_000)
-def _predicted(
-    static: tuple[tuple[str, Any], ...], seed: int, precision: Precision, numbers: tuple[tuple[str, float], ...]
-) -> FirstMoves:
-    settings, values = dict(static), dict(numbers)
     return predict_first_moves(
-        settings["layers"],
-        settings["activation"],
-        values["constant"],
-        _first_batches(static, seed, precision),
-        settings["classes"],
-        width=settings["width"],
-        bias=values["bias"],
-        learning_rate=values["learning_rate"],
-        precision=precision,
+        run.layers.item(),
+        run.activation.item(),
+        run.constant.item(),
+        _batches_of(run),
+        run.classes.item(),
+        width=run.width.item(),
+        bias=run.bias.item(),
+        learning_rate=run.learning_rate.item(),
+        precision=str(run.loss.dtype),
     )
 
 
+def _batches_of(run: xr.Dataset) -> list[Examples]:
+    names = ("dataset", "classes", "batch", "batch_size", "seed")
+    return _first_batches(*(run[name].item() for name in names), str(run.loss.dtype))
+
+
 @functools.lru_cache(1024)
-def _first_batches(static: tuple[tuple[str, Any], ...], seed: int, precision: Precision) -> list[tuple[np.ndarray, np.ndarray]]:
+def _first_batches(dataset: str, classes: int, batch: str, batch_size: int, seed: int, precision: Precision) -> list[Examples]:
     """The examples of the first steps, which are the same at every step if the batch is the whole training set."""
-    settings = dict(static)
-    cell = _cell(settings)
-    steps = HORIZON if settings["batch"] == "minibatch" else 1
+    data = _data(dataset, classes, batch)
+    draw_batch = classification(MLP((), classes), batch_size, BATCHES[batch]).batch
     with numerics(precision):
         hparams = {"seed": jnp.int32(seed)}
-        batches = [cell.task.batch(cell.data, hparams, jnp.int32(step)) for step in range(steps)]
-        return [(np.asarray(batch.inputs), np.asarray(batch.targets)) for batch in jax.device_get(batches)]
+        steps = range(HORIZON if batch == "minibatch" else 1)
+        drawn = jax.device_get([draw_batch(data, hparams, jnp.int32(step)) for step in steps])
+    return [(np.asarray(batch.inputs), np.asarray(batch.targets)) for batch in drawn]
+
+
+def prepare(results: Results) -> Results:
+    """The results, and as `compared` those of constant starts that predictions are for, with the predictions beside them."""
+    return {**results, "compared": plain(compare(results["constant"]))}
 
 
 def claims(results: Results) -> list[Claim]:
     """What the results bear out."""
-    kept = plain(compare(results["constant"]))
-    return [*move_claims(kept), *standstill_claims(kept), *escape_claims(kept), *cost_claims(kept, results.get("random"))]
+    kept, random = results["compared"], results.get("random")
+    return [*move_claims(kept), *standstill_claims(kept), *escape_claims(kept), *cost_claims(kept, random)]
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
     """The answer in words, each sentence from the results."""
-    kept, random = plain(compare(results["constant"])), results.get("random")
+    kept, random = results["compared"], results.get("random")
     lines = [*start_lines(results["constant"], kept, random), *escape_lines(kept)]
-    return "\n".join(
-        [summary(kept, random), "", *lines, f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold."]
-    )
+    held = f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold."
+    return "\n".join([summary(kept, random), "", *lines, held])
 
 
 def pictures(results: Results) -> list[Picture]:
     """The figures, with what they show."""
-    kept = plain(compare(results["constant"]))
+    kept = results["compared"]
     return [move_picture(kept), *start_pictures(kept, results.get("random")), *escape_pictures(kept)]
 
 
 def tables(results: Results) -> list[Table]:
     """Predicted beside measured, a row for each network."""
-    return [move_table(plain(compare(results["constant"])))]
+    return [move_table(results["compared"])]
 
 
-STUDY = Study(QUESTION, build, claims, pictures, answer, tables)
+STUDY = Study(QUESTION, build, claims, pictures, answer, tables, prepare)

@@ -8,21 +8,20 @@ No decomposition of LAPACK is used inside a sweep: XLA on CPU splits a batch of 
 and with two devices all of them may wait for each other for ever.
 """
 
-from collections.abc import Callable, Sequence
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from symmetry_jax.learning.models import MLP
-from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
+from symmetry_jax.learning.process import Measure
+from symmetry_jax.measures.layers import of_kernels
 
 NEGLIGIBLE = 1e-8  # of the longest vector: what a rank does not count
 
 
 def weight_rank(model: MLP) -> Measure:
     """Numerical rank of each weight matrix; (layer,) int32."""
-    return _of_kernels("rank", model, rank)
+    return of_kernels("rank", model, rank)
 
 
 def off_line(model: MLP) -> Measure:
@@ -36,7 +35,7 @@ def off_line(model: MLP) -> Measure:
         second = found[1] if len(found) > 1 else jnp.zeros_like(found[0])
         return second / found[0]
 
-    return _of_kernels("off_line", model, ratio)
+    return of_kernels("off_line", model, ratio)
 
 
 def rank(matrix: jax.Array) -> jax.Array:
@@ -61,12 +60,3 @@ def distances(vectors: jax.Array) -> jax.Array:
         return left.at[place].set(0), length * largest
 
     return lax.scan(strip, vectors, None, min(vectors.shape))[1]
-
-
-def _of_kernels(name: str, model: MLP, reduce: Callable[[jax.Array], jax.Array]) -> Measure:
-    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
-        del aux, data, hparams, step
-        return jnp.stack([reduce(state.variables["params"][layer]["kernel"]) for layer in model.layers])
-
-    layers: Sequence[int] = range(1, len(model.layers) + 1)
-    return Measure(name, read, dims=("layer",), coords={"layer": layers})

@@ -1,12 +1,13 @@
-"""Measures of a perceptron's layers: norms, ties, and how many examples an error passes."""
+"""Measures of a perceptron's layers: norms, ties, and what lets errors pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
+from symmetry_jax.learning.tasks import Dataset
 from symmetry_jax.learning.training import Aux
 from symmetry_jax.measures.rounding import layer_values
 from symmetry_jax.symmetry.separation import norm
@@ -14,12 +15,17 @@ from symmetry_jax.symmetry.separation import norm
 
 def weight_norm(model: MLP) -> Measure:
     """Euclidean norm of each weight matrix: (layer,)."""
+    return of_kernels("weight_norm", model, lambda kernel: norm(kernel.reshape(-1)))
 
-    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+
+def of_kernels(name: str, model: MLP, reduce: Callable[[jax.Array], jax.Array]) -> Measure:
+    """A measure of each weight matrix (inputs, units), reduced to a number: (layer,)."""
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
-        return jnp.stack([norm(state.variables["params"][name]["kernel"].reshape(-1)) for name in model.layers])
+        return jnp.stack([reduce(state.variables["params"][layer]["kernel"]) for layer in model.layers])
 
-    return Measure("weight_norm", read, dims=("layer",), coords=_layers(model))
+    return Measure(name, read, dims=("layer",), coords=_layers(model))
 
 
 def tie_error(model: MLP) -> Measure:
@@ -45,6 +51,17 @@ def passing(model: MLP) -> Measure:
         return jnp.stack([*fractions, jnp.ones((), aux.loss.dtype)])
 
     return Measure("passing", read, dims=("layer",), coords=_layers(model))
+
+
+def living(model: MLP) -> Measure:
+    """Fraction of each hidden layer's units whose slope phi' is not 0 for some training example, at ends: (hidden layer,)."""
+
+    def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, hparams, step
+        _, slopes = layer_values(model, state.variables, data.train.inputs)
+        return jnp.stack([jnp.mean(jnp.any(slope != 0, axis=0), dtype=slope.dtype) for slope in slopes])
+
+    return Measure("living", read, "ends", ("hidden",), {"hidden": range(1, len(model.layers))})
 
 
 def _layers(model: MLP) -> dict[str, Sequence[int]]:

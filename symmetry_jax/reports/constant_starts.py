@@ -63,8 +63,10 @@ def _rules(kept: xr.Dataset) -> Iterator[tuple[str, bool]]:
 
     silent, loud = zero & (phi == 0) & ~even, zero & (phi != 0) & ~even
     yield "zero weights leave all but the output bias stuck if phi(0) = 0", all_of(silent, early.isnull() != output_bias)
-    yield "let layer l of L first move at step L - l + 1 if not", all_of(loud, early == kept.layers - kept.layer + 1)
-    yield "leave everything stuck but for rounding if the batch is exactly balanced", all_of(zero & even, early.isnull())
+    turn = kept.layers - kept.layer + 1
+    yield "zero weights let layer l of L first move at step L - l + 1 if phi(0) is not 0", all_of(loud, early == turn)
+    rule = "zero weights leave everything stuck, but for rounding, if the batch is exactly balanced"
+    yield rule, all_of(zero & even, early.isnull())
     above = (kept.constant > 0) & (kept.bias == 0) & (kept.part == "weight")
     rule = "a positive constant moves output weights at step 1 and all others at step 2, unless units saturate"
     yield rule, all_of(above & kept.predicted.notnull(), early == xr.where(last, 1, 2))
@@ -73,7 +75,7 @@ def _rules(kept: xr.Dataset) -> Iterator[tuple[str, bool]]:
 def _comes_to(kept: xr.Dataset, random: xr.Dataset | None) -> str:
     """What the finite runs of two or more layers come to; of one layer, why that is another matter."""
     rank, best = _deep(kept["rank"], kept).max(), _deep(kept.test_accuracy.sel(end="last"), kept).max()
-    drawn = f"random weights reach {_drawn(random):.0%} of the test digits (median over seeds)" if random is not None else ""
+    drawn = f"random weights reach {_drawn(random):.0%} (median over seeds)" if random is not None else ""
     if rank.isnull():
         one = "A single layer has no symmetry to break: any constant start is the zero start, shifted"
         return (one if (kept.layers == 1).all() else drawn.capitalize() or "There is nothing to compare") + "."

@@ -24,8 +24,9 @@ SETTINGS = ("batch", "layers", "activation", "constant")  # what tells the rows 
 
 _MAP = (
     "The step at which weights W and biases b of each layer first move, measured; a row for each network. White within a "
-    "network's frame: it never moved, or by no more than rounding; grey: no such layer. Red: only later, when rounding had "
-    "grown. A red cross marks a first move that was predicted otherwise. Runs that went non-finite are left out."
+    "network's frame: it never moved in this run, or by no more than rounding; grey: no such layer. Red: only later, out of "
+    "a standstill, or once a move had grown that rounding hid. A red cross marks a first move that was predicted otherwise. "
+    "Of every other setting the first value is shown; runs that went non-finite are left out."
 )
 
 
@@ -59,8 +60,9 @@ def move_claims(compared: xr.Dataset) -> Iterator[Claim]:
         yield Claim.near("hidden moves", statement, 0, float((hidden & (compared.measured <= compared.predicted)).sum()), 0)
     moved = (same == 1) & compared.predicted.notnull()
     apart = abs(last.first_gradient / compared["size"] - 1) / compared.doubt
-    statement = "Size of the first gradient: largest difference from the predicted one, in units of what rounding allows"
-    yield Claim.at_most("sizes", statement, 1, float(apart.values[moved.transpose(*apart.dims).values].max(initial=0)))
+    if moved.any():
+        statement = "Size of the first gradient: largest difference from the predicted one, in units of what rounding allows"
+        yield Claim.at_most("sizes", statement, 1, float(apart.values[moved.transpose(*apart.dims).values].max()))
     if (compared.layers > 1).any():
         statement = "Units of a layer are equal, bit for bit, at every record: largest difference"
         yield Claim.near("ties", statement, 0, float(compared.tie_error.max()), 0)
@@ -105,8 +107,8 @@ def move_table(compared: xr.Dataset) -> Table:
     caption = (
         "First moves of weights W and biases b, from the first layer to the last: the step, or a dot for never; in brackets "
         f"where the step is predicted to change less than rounding does. What moved only after {HORIZON} steps left a "
-        "standstill by rounding. Ranks are the largest over all records. Sizes are norms of the first gradients: the largest "
-        "relative difference."
+        "standstill, or had been hidden by rounding. Ranks are the largest over all records. Sizes are norms of the first "
+        "gradients: the largest relative difference."
     )
     return Table("first_moves", columns, rows, caption)
 
@@ -183,11 +185,11 @@ def _draw_moves(panel: Axes, runs: list[xr.Dataset]) -> None:
         panel.add_patch(
             plt.Rectangle((-0.5, row - 0.5), 2 * int(run.layers), 1, facecolor="white", edgecolor="0.6", linewidth=0.4)
         )
+        steps, same = (array.transpose("layer", "part").values for array in (run.measured, agreement(run)))
         for column, (layer, part) in enumerate(np.ndindex(int(run.layers), 2)):
-            array = run.isel(layer=layer, part=part)
-            image[row, column] = min(float(array.measured), HORIZON + 1) if array.measured.notnull() else np.nan
-            wrong = float(agreement(array)) == 0
-            mark = "x" if wrong else _step(float(array.measured))
+            step, wrong = float(steps[layer, part]), same[layer, part] == 0
+            image[row, column] = np.minimum(step, HORIZON + 1)  # which keeps a nan
+            mark = "x" if wrong else _step(step)
             panel.text(column, row, mark, ha="center", va="center", fontsize=5.5, zorder=3, color="red" if wrong else "black")
     palette, shade = _palette()
     panel.imshow(image, cmap=palette, norm=shade, aspect="auto", zorder=2)

@@ -45,16 +45,17 @@ def write_report(study: Study, workdir: Path) -> str:
     if "finished" not in manifest:
         raise InputError(f"--workdir={workdir} holds a study that is not finished")
     results = load_sweeps(workdir)
-    claims = study.claims(results)
-    answer = study.answer(results, claims)
+    prepared = study.prepare(results)
+    claims = study.claims(prepared)
+    answer = study.answer(prepared, claims)
     summary = {"study": config["study"], "question": study.question, "claims": [claim.to_json() for claim in claims]}
     folder = workdir / FOLDER
     folder.mkdir(exist_ok=True)
     with mpl.rc_context(STYLE):
-        pictures = study.pictures(results)
+        pictures = study.pictures(prepared)
         images = [_draw(picture, folder) for picture in pictures]
     write_json(workdir / "claims.json", summary | {"answer": answer, "figures": [picture.name for picture in pictures]})
-    tables = study.tables(results)
+    tables = study.tables(prepared)
     for table in tables:
         _write_csv(table, folder)
     page = _page(study, answer, claims, images, tables, results, config, manifest)

@@ -109,10 +109,11 @@ def _linear(run: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 def _zero_runs(kept: xr.Dataset, batch: str, vanishing: bool) -> Iterator[xr.Dataset]:
     """The finite runs of two or more layers that start at zero, biases too, with an activation that vanishes at 0, or not."""
-    for run in each_run(kept):
+    if batch not in kept.batch or 0 not in kept.constant:
+        return
+    for run in each_run(kept.sel(batch=[batch], constant=[0])):
         phi = float(ACTIVATIONS[run.activation.item()].value(np.zeros(1))[0])
-        starts_at_zero = run.constant.item() == run.bias.item() == 0
-        if run.batch.item() == batch and run.layers.item() > 1 and starts_at_zero and (phi == 0) == vanishing:
+        if run.layers.item() > 1 and run.bias.item() == 0 and (phi == 0) == vanishing:
             yield run
 
 

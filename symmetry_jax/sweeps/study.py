@@ -74,6 +74,11 @@ class Table:
     caption: str
 
 
+def as_they_are(results: Results) -> Results:
+    """What a study has whose claims, figures and words each read the results themselves."""
+    return results
+
+
 def no_tables(results: Results) -> Sequence[Table]:
     """What a study has that shows all in figures."""
     del results
@@ -91,6 +96,7 @@ class Study:
         pictures: drawn from results.
         answer: the answer in words, derived from results and claims: in two sentences, then, after an empty line, in detail.
         tables: made of results.
+        prepare: what the four above are given, made of the results on disk: what all of them need is worked out once.
     """
 
     question: str
@@ -99,6 +105,7 @@ class Study:
     pictures: Callable[[Results], Sequence[Picture]]
     answer: Callable[[Results, Sequence[Claim]], str]
     tables: Callable[[Results], Sequence[Table]] = no_tables
+    prepare: Callable[[Results], Results] = as_they_are
 
 
 def _number(value: float) -> float | None:

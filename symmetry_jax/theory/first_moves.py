@@ -5,14 +5,14 @@ are told by `move_rules`; where examples are given, `tied_training` tells the si
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from symmetry_jax.errors import InputError, choose
 from symmetry_jax.theory.activations import ACTIVATIONS
-from symmetry_jax.theory.move_rules import Facts, Move, Part, expected_facts, facts_of, moves
+from symmetry_jax.theory.move_rules import Facts, Move, Part, Rows, expected_facts, facts_of, moves
 from symmetry_jax.theory.tied_training import ROUNDING, Examples, Layer, train_tied
 
 Batch = Literal["minibatch", "full", "balanced"]
@@ -25,7 +25,7 @@ HORIZON = 10  # steps, at least, over which first moves are told where examples 
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstMoves(Sequence[Move]):
+class FirstMoves:
     """The prediction for a network: a move for each array, from the first layer to the last; prints as a table.
 
     Attributes:
@@ -38,8 +38,8 @@ class FirstMoves(Sequence[Move]):
     moves: tuple[Move, ...]
     dead: int | None
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # the overloads of Sequence say it
-        return self.moves[index]
+    def __iter__(self) -> Iterator[Move]:
+        return iter(self.moves)
 
     def __len__(self) -> int:
         return len(self.moves)
@@ -103,8 +103,7 @@ def predict_first_moves(
     with np.errstate(over="ignore", invalid="ignore"):  # at too large a rate, first steps are told all the same
         steps = list(train_tied(layers, phi, constant, bias, width, classes, learning_rate, batches, count))
     found = moves(_observed(steps[0], batches, classes), layers, classes, constant)
-    least = batches[0][0].shape[1]
-    placed = (_limited(_placed(move, steps), least if move.layer == 1 else None) for move in found)
+    placed = (_placed(move, steps) for move in found)
     return FirstMoves(tuple(_measured(move, steps, width, learning_rate, precision) for move in placed), _death(steps))
 
 
@@ -118,48 +117,49 @@ def _observed(start: Step, batches: Sequence[Examples], classes: int) -> Facts:
 
 def _placed(move: Move, steps: Sequence[Step]) -> Move:
     """The move at the step at which these examples let it happen: sums may cancel by chance, or a later batch open a layer."""
-    above = [number + 1 for number, step in enumerate(steps) if np.any(np.greater(*_sizes(move, step)))]
+    arrays, eps = [_array(move, step) for step in steps], ROUNDING * float(np.finfo(np.float64).eps)
+    above = [number for number, array in enumerate(arrays, 1) if np.any(abs(array.gradient) > eps * array.doubt)]
     first = above[0] if above else None
+    if move.rank is not None and move.layer == 1:
+        move = dataclasses.replace(move, rank=min(move.rank, steps[0][0].weight.shape[1]))
     if move.step is None and first is not None and move.before == "exact":  # or else rounding may have grown
         rank = None if move.rank is None else max(move.rank, 1)
         why = "not on the first batch, but on a later one"
-        return dataclasses.replace(move, step=first, rows=_rows(move, steps), rank=rank, reason=why)
-    if move.step is None or first == move.step or _sizes(move, steps[move.step - 1])[0].any():
+        rows: Rows = "sum to zero" if move.layer == len(steps[0]) else "equal"
+        return dataclasses.replace(move, step=first, rows=rows, rank=rank, reason=why)
+    if move.step is None or first == move.step or arrays[move.step - 1].gradient.any():
         return move  # what is not 0 there, but below its rounding, drowns
     why = "in these examples the terms of earlier steps cancel" if first else "in these examples its terms cancel"
     return dataclasses.replace(move, step=first, rows=move.rows if first else "none", reason=why)
 
 
-def _sizes(move: Move, step: Step) -> tuple[np.ndarray, np.ndarray]:
-    """Magnitudes of an array's gradient at a step, and what of it may be rounding in float64."""
-    layer, weights = step[move.layer - 1], move.part == "weight"
-    gradient, doubt = (layer.weight_gradient, layer.weight_doubt) if weights else (layer.bias_gradient, layer.bias_doubt)
-    return abs(gradient), ROUNDING * float(np.finfo(np.float64).eps) * doubt
+@dataclasses.dataclass(frozen=True)
+class _Array:
+    """One array at one step of tied training; `doubt` in units of `ROUNDING` times the precision."""
+
+    before: np.ndarray
+    gradient: np.ndarray
+    doubt: np.ndarray
 
 
-def _rows(move: Move, steps: Sequence[Step]) -> Literal["equal", "sum to zero"]:
-    return "sum to zero" if move.layer == len(steps[0]) else "equal"
-
-
-def _limited(move: Move, inputs: int | None) -> Move:
-    """The move with no larger a rank than there are inputs."""
-    return move if inputs is None or move.rank is None else dataclasses.replace(move, rank=min(move.rank, inputs))
+def _array(move: Move, step: Step) -> _Array:
+    layer = step[move.layer - 1]
+    if move.part == "weight":
+        return _Array(layer.weight, layer.weight_gradient, layer.weight_doubt)
+    return _Array(layer.bias, layer.bias_gradient, layer.bias_doubt)
 
 
 def _measured(move: Move, steps: Sequence[Step], width: int, learning_rate: float, precision: str) -> Move:
     """A move with the size of its gradient, its doubt, and whether it is seen, from the steps of tied training."""
     if move.step is None:
         return dataclasses.replace(move, visible=False)
-    layer, weights = steps[move.step - 1][move.layer - 1], move.part == "weight"
-    gradient = layer.weight_gradient if weights else layer.bias_gradient
-    eps = ROUNDING * float(np.finfo(precision).eps)
-    doubt = eps * (layer.weight_doubt if weights else layer.bias_doubt)
-    before = (layer.weight if weights else layer.bias).astype(precision)
+    array = _array(move, steps[move.step - 1])
+    before, doubt = array.before.astype(precision), ROUNDING * float(np.finfo(precision).eps) * array.doubt
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        changed = before - (learning_rate * gradient).astype(precision) != before
-        visible = bool(np.any(changed & (abs(gradient) > doubt)))
-        copies = _copies(move, len(steps[0]), width)
-        size, rounding = (float(np.sqrt(copies) * _norm(array)) for array in (gradient, doubt))
+        changed = before - (learning_rate * array.gradient).astype(precision) != before
+        visible = bool(np.any(changed & (abs(array.gradient) > doubt)))
+        copies = np.sqrt(_copies(move, len(steps[0]), width))
+        size, rounding = (float(copies * _norm(part)) for part in (array.gradient, doubt))
     return dataclasses.replace(move, size=size, doubt=rounding / size if size else np.inf, visible=visible)
 
 

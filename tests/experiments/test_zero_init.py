@@ -89,7 +89,7 @@ def tampered(workdir, change):
     """Whether each claim holds once the results are changed in place."""
     sweeps = {name: dataset.copy(deep=True) for name, dataset in load_sweeps(workdir).items()}
     change(sweeps["constant"])
-    return {claim.name: claim.holds for claim in STUDY.claims(sweeps)}
+    return {claim.name: claim.holds for claim in STUDY.claims(STUDY.prepare(sweeps))}
 
 
 CELL = {"layers": 2, "activation": "sigmoid", "batch": "full", "constant": 0.0}
@@ -201,10 +201,11 @@ def test_a_study_in_which_every_run_diverged_says_so(workdir):
     sweeps = load_sweeps(workdir)
     lost = sweeps["constant"].copy(deep=True)
     lost["first_nonfinite_step"] = lost.first_nonfinite_step * 0 + 5
-    answer = STUDY.answer({**sweeps, "constant": lost}, [])
+    prepared = STUDY.prepare({**sweeps, "constant": lost})
+    answer = STUDY.answer(prepared, [])
     assert "12 of which went non-finite" in answer and "no finite run here" in answer and "nan" not in answer
-    assert not STUDY.claims({**sweeps, "constant": lost})
-    STUDY.tables({**sweeps, "constant": lost})
+    assert not STUDY.claims(prepared)
+    STUDY.tables(prepared)
 
 
 @pytest.mark.slow
@@ -227,6 +228,6 @@ def test_units_that_die_and_moves_that_drown(tmp_path):
 
 def test_a_sentence_goes_when_its_runs_do_not_bear_it_out(workdir):
     sweeps = {name: dataset.copy(deep=True) for name, dataset in load_sweeps(workdir).items()}
-    assert "L - l + 1" in STUDY.answer(sweeps, [])
+    assert "L - l + 1" in STUDY.answer(STUDY.prepare(sweeps), [])
     sweeps["constant"]["first_move"].loc[{**CELL, "end": "last", "layer": 1, "part": "weight"}] = 1
-    assert "L - l + 1" not in STUDY.answer(sweeps, [])
+    assert "L - l + 1" not in STUDY.answer(STUDY.prepare(sweeps), [])

@@ -10,7 +10,7 @@ from symmetry_jax.learning.process import State
 from symmetry_jax.learning.tasks import Batch, Dataset
 from symmetry_jax.learning.training import Aux
 from symmetry_jax.measures.directions import distances, off_line, weight_rank
-from symmetry_jax.measures.living import living
+from symmetry_jax.measures.layers import living
 from symmetry_jax.measures.shares import share_error
 from symmetry_jax.theory.scattered_biases import shares
 from tests.drawing import drawn, variables_of

@@ -6,7 +6,7 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.learning.tasks import Batch, Dataset
 
 
-def restrict(data: Dataset, classes: int) -> Dataset:
+def restrict(data: Dataset, classes: object) -> Dataset:
     """The examples of the first classes.
 
     Raises:
