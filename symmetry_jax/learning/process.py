@@ -60,11 +60,13 @@ class Process:
         init: the state at step 0.
         step: one step.
         ranges: the values that its hparams may have, by name; any finite number where none is named.
+        obstacles: why a small difference between equal units cannot be followed through a step, one for each source.
     """
 
     init: Init
     step: Step
     ranges: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
+    obstacles: tuple[str, ...] = ()
 
 
 class Read(Protocol):

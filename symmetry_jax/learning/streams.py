@@ -11,6 +11,10 @@ class Stream(enum.IntEnum):
     WEIGHTS = 0
     TWINS = 1
     MINIBATCH = 2
+    LABELS = 3
+    GRADIENTS = 4
+    ROUNDING = 5
+    TANGENTS = 6
 
 
 def draw_key(seed: jax.Array | int, stream: Stream, step: jax.Array | int = 0) -> jax.Array:

@@ -1,12 +1,14 @@
 """Training by gradient descent as a process."""
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from symmetry_jax.learning import optimizers, schedules, starts
+from symmetry_jax.learning.breakers import Breaker, Place
 from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.optimizers import Optimizer
 from symmetry_jax.learning.process import Hparams, Process, PyTree, State
@@ -27,8 +29,8 @@ class Aux:
     Attributes:
         loss: minibatch loss, ().
         outputs: the model's outputs on the minibatch, (batch, ...).
-        batch: the minibatch.
-        gradients: of the loss, in the shape of the variables.
+        batch: the minibatch, with what breakers did to it.
+        gradients: of the loss, in the shape of the variables, with what breakers did to them.
     """
 
     loss: jax.Array
@@ -43,6 +45,7 @@ def descend(
     start: Start,
     schedule: Schedule = constant,
     rates: Rates | None = None,
+    breakers: Sequence[Breaker] = (),
 ) -> Process:
     """Gradient descent: theta' = theta - learning_rate * schedule(step) * rates * direction(gradient).
 
@@ -53,7 +56,9 @@ def descend(
         schedule: a factor on the learning rate.
         rates: a factor on the final update of each entry (0 freezes it), from hparams and step, in the shape of the variables
             or any prefix tree of it; none for 1 everywhere.
+        breakers: noise, each source in its place; in the order given where two are in one place.
     """
+    disturb = functools.partial(_disturb, breakers)
 
     def init(data: Dataset, hparams: Hparams, previous: State | None = None) -> State:
         variables = start(hparams, data.train.inputs) if previous is None else previous.variables
@@ -64,16 +69,24 @@ def descend(
         return task.loss(outputs, batch.targets), outputs
 
     def step(state: State, data: Dataset, hparams: Hparams, step: jax.Array) -> tuple[State, Aux]:
-        batch = task.batch(data, hparams, step)
-        (value, outputs), gradients = jax.value_and_grad(loss, has_aux=True)(state.variables, batch)
+        batch = disturb("batch", task.batch(data, hparams, step), hparams, step)
+        (value, outputs), exact = jax.value_and_grad(loss, has_aux=True)(state.variables, batch)
+        gradients = disturb("gradients", exact, hparams, step)
         direction, memory = _direction(optimizer, gradients, state, hparams)
         rate = hparams["learning_rate"] * schedule(hparams, step)
         factors = jnp.ones_like(rate) if rates is None else rates(hparams, step)
         update = _scale(factors, rate, direction)
-        variables = jax.tree.map(jnp.subtract, state.variables, update)
+        variables = disturb("variables", jax.tree.map(jnp.subtract, state.variables, update), hparams, step)
         return State(variables, memory), Aux(value, outputs, batch, gradients)
 
-    return Process(init, step, RANGES)
+    ranges = {**RANGES, **{breaker.name: breaker.allowed for breaker in breakers}}
+    return Process(init, step, ranges, tuple(breaker.obstacle for breaker in breakers if breaker.obstacle))
+
+
+def _disturb(breakers: Sequence[Breaker], place: Place, tree: PyTree, hparams: Hparams, step: jax.Array) -> PyTree:
+    for breaker in breakers:
+        tree = breaker.change(tree, hparams, step) if breaker.place == place else tree
+    return tree
 
 
 def _direction(optimizer: Optimizer, gradients: PyTree, state: State, hparams: Hparams) -> tuple[PyTree, PyTree]:

@@ -34,6 +34,35 @@ def orbits(
     return jnp.concatenate([a for a, _ in pairs]), jnp.concatenate([b for _, b in pairs])
 
 
+def difference(params: PyTree, group: UnitGroup, units: tuple[Unit, Unit], roles: Sequence[Role] = TRAINED) -> jax.Array:
+    """One unit minus another, laid out as by `orbits`: (numbers in a unit,). Its norm is their separation.
+
+    Linear in the parameters, and 0 on those in which the units are equal: the transverse coordinates of the pair.
+    """
+    first, second = orbits(params, group, units, roles)
+    return first - second
+
+
+def displace(
+    params: PyTree, group: UnitGroup, units: tuple[Unit, Unit], apart: jax.Array, roles: Sequence[Role] = TRAINED
+) -> PyTree:
+    """The parameters with one unit moved by +apart/2 and the other by -apart/2.
+
+    The shortest move after which `difference` is larger by `apart` (numbers in a unit,): its length is ||apart|| / sqrt 2.
+    """
+    arrays, structure = jax.tree.flatten(params)
+    paths = {axis.path for axis in group.axes}
+    places = [place for place, (path, _) in enumerate(leaves(params)) if path in paths]
+
+    def place_in(chosen: Sequence[jax.Array]) -> PyTree:
+        replaced = dict(zip(places, chosen, strict=True))
+        return jax.tree.unflatten(structure, [replaced.get(place, array) for place, array in enumerate(arrays)])
+
+    held = [arrays[place] for place in places]
+    (moves,) = jax.linear_transpose(lambda chosen: difference(place_in(chosen), group, units, roles), held)(apart / 2)
+    return place_in([array + move for array, move in zip(held, moves, strict=True)])
+
+
 def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED) -> jax.Array:
     """Distance between every two units: ||theta - swap_ij theta|| / sqrt 2.
 

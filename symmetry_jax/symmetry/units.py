@@ -16,6 +16,7 @@ PyTree = Any
 Role = Literal["fan-in", "bias", "fan-out", "state"]
 
 TRAINED: tuple[Role, ...] = ("fan-in", "bias", "fan-out")
+ROLES: tuple[Role, ...] = (*TRAINED, "state")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,19 +153,30 @@ def perturb(
         others: twins of other groups that share arrays with this one; the direction is symmetric under their swaps, so that
             their separation stays as it is.
     """
-    trained = dataclasses.replace(group, axes=tuple(axis for axis in group.axes if axis.role in TRAINED))
-    direction = _noise(params, trained, key)
-    for other, pair in others:
-        direction = jax.tree.map(jnp.add, direction, permute(direction, other, swap(other, *pair)))
-    direction = jax.tree.map(jnp.subtract, direction, permute(direction, trained, swap(trained, *units)))
-    length = jnp.sqrt(sum(jnp.sum(jnp.square(array)) for array in jax.tree.leaves(direction)))
+    apart = direction(params, group, units, key, others)
 
     def move(array: jax.Array, change: jax.Array) -> jax.Array:
         # theta - swap theta gains 2 (epsilon / sqrt 2) d, whose norm over sqrt 2 is epsilon
-        scale = jnp.asarray(epsilon, array.dtype) / jnp.asarray(np.sqrt(2), array.dtype)
-        return array + scale * (change / length.astype(array.dtype))
+        return array + jnp.asarray(epsilon, array.dtype) / jnp.asarray(np.sqrt(2), array.dtype) * change
 
-    return jax.tree.map(move, params, direction)
+    return jax.tree.map(move, params, apart)
+
+
+def direction(
+    params: PyTree,
+    group: UnitGroup,
+    units: tuple[int, int],
+    key: jax.Array,
+    others: Sequence[tuple[UnitGroup, tuple[int, int]]] = (),
+) -> PyTree:
+    """A direction of norm 1 in which two units move apart, drawn from `key`; arguments as in `perturb`."""
+    trained = dataclasses.replace(group, axes=tuple(axis for axis in group.axes if axis.role in TRAINED))
+    noise = _noise(params, trained, key)
+    for other, pair in others:
+        noise = jax.tree.map(jnp.add, noise, permute(noise, other, swap(other, *pair)))
+    noise = jax.tree.map(jnp.subtract, noise, permute(noise, trained, swap(trained, *units)))
+    length = jnp.sqrt(sum(jnp.sum(jnp.square(array)) for array in jax.tree.leaves(noise)))
+    return jax.tree.map(lambda array: array / length.astype(array.dtype), noise)
 
 
 def reorder(array: jax.Array, axis: UnitAxis, size: int, sources: jax.Array) -> jax.Array:

@@ -1,0 +1,99 @@
+"""What may break a symmetry: sources of noise in a step of training, each with its strength as a traced number.
+
+A source that treats units alike (noise on labels) leaves equal units equal, and a small difference between them can be
+followed. One that gives each unit noise of its own takes them apart; one that rounds has no derivative.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from symmetry_jax.learning.intervals import Interval
+from symmetry_jax.learning.process import Hparams, PyTree
+from symmetry_jax.learning.streams import Stream, draw_key
+from symmetry_jax.learning.tasks import Batch
+
+Place = Literal["batch", "gradients", "variables"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Breaker:
+    """A source of noise in a step of training.
+
+    Attributes:
+        name: the setting that is its strength; at 0 it does nothing.
+        place: what it changes: the minibatch, the gradients, or the variables after the update.
+        change: from what it changes, hparams and the step, to the same with noise; the noise depends on seed and step alone.
+        allowed: the strengths that can be.
+        obstacle: why a small difference between equal units cannot be followed through it; "" if it can.
+    """
+
+    name: str
+    place: Place
+    change: Callable[[PyTree, Hparams, jax.Array], PyTree]
+    allowed: Interval
+    obstacle: str = ""
+
+
+def flipped_labels(classes: int) -> Breaker:
+    """With probability hparams["label_noise"] a label is replaced by a class drawn evenly from all, anew at every step."""
+
+    def change(batch: Batch, hparams: Hparams, step: jax.Array) -> Batch:
+        key = draw_key(hparams["seed"], Stream.LABELS, step)
+        chosen, drawn = jax.random.split(key)
+        chance = hparams["label_noise"]
+        flipped = jax.random.uniform(chosen, batch.targets.shape, chance.dtype) < chance
+        classes_drawn = jax.random.randint(drawn, batch.targets.shape, 0, classes, batch.targets.dtype)
+        return dataclasses.replace(batch, targets=jnp.where(flipped, classes_drawn, batch.targets))
+
+    return Breaker("label_noise", "batch", change, Interval(0, 1, "[]"))
+
+
+def noisy_targets() -> Breaker:
+    """Normal noise of standard deviation hparams["label_noise"] on every target, anew at every step."""
+
+    def change(batch: Batch, hparams: Hparams, step: jax.Array) -> Batch:
+        key = draw_key(hparams["seed"], Stream.LABELS, step)
+        noise = jax.random.normal(key, batch.targets.shape, batch.targets.dtype)
+        return dataclasses.replace(batch, targets=batch.targets + hparams["label_noise"] * noise)
+
+    return Breaker("label_noise", "batch", change, Interval(0))
+
+
+def noisy_gradients() -> Breaker:
+    """Normal noise of standard deviation hparams["gradient_noise"] on every entry of the gradient, anew at every step."""
+
+    def change(gradients: PyTree, hparams: Hparams, step: jax.Array) -> PyTree:
+        key = draw_key(hparams["seed"], Stream.GRADIENTS, step)
+        return _each(
+            lambda key, leaf: leaf + hparams["gradient_noise"] * jax.random.normal(key, leaf.shape, leaf.dtype), key, gradients
+        )
+
+    obstacle = "gradient_noise gives each unit noise of its own, so that equal units do not stay equal"
+    return Breaker("gradient_noise", "gradients", change, Interval(0), obstacle)
+
+
+def stochastic_rounding() -> Breaker:
+    """Each variable is rounded to a multiple of hparams["rounding"] after the update, at random and right on average."""
+
+    def change(variables: PyTree, hparams: Hparams, step: jax.Array) -> PyTree:
+        grid = hparams["rounding"]
+        spacing = jnp.where(grid > 0, grid, 1)
+
+        def leaf(key: jax.Array, array: jax.Array) -> jax.Array:
+            rounded = jnp.floor(array / spacing + jax.random.uniform(key, array.shape, array.dtype)) * spacing
+            return jnp.where(grid > 0, rounded, array)
+
+        return _each(leaf, draw_key(hparams["seed"], Stream.ROUNDING, step), variables)
+
+    obstacle = "rounding has no derivative, and rounds each unit on its own"
+    return Breaker("rounding", "variables", change, Interval(0), obstacle)
+
+
+def _each(change: Callable[[jax.Array, jax.Array], jax.Array], key: jax.Array, tree: PyTree) -> PyTree:
+    """Applies a change to every array of a tree, with a key of its own."""
+    leaves, structure = jax.tree.flatten(tree)
+    return jax.tree.unflatten(structure, [change(jax.random.fold_in(key, place), leaf) for place, leaf in enumerate(leaves)])
