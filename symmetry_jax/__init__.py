@@ -4,10 +4,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from symmetry_jax.measures.transverse import transverse as transverse
     from symmetry_jax.sweeps.devices import use_all_cores as use_all_cores
     from symmetry_jax.sweeps.loading import load_results as load_results
     from symmetry_jax.sweeps.loading import load_run as load_run
     from symmetry_jax.sweeps.sweep import sweep as sweep
+    from symmetry_jax.symmetry.curvature import twin_curvature as twin_curvature
     from symmetry_jax.symmetry.quotient import quotient as quotient
     from symmetry_jax.symmetry.separation import separation as separation
     from symmetry_jax.symmetry.units import Symmetry as Symmetry
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from symmetry_jax.symmetry.units import perturb as perturb
     from symmetry_jax.symmetry.units import tie as tie
     from symmetry_jax.theory.first_moves import predict_first_moves as predict_first_moves
+    from symmetry_jax.theory.twin_separation import noise_for as noise_for
 
 _MODULES = {
     "Symmetry": "symmetry.units",
@@ -24,6 +27,7 @@ _MODULES = {
     "UnitGroup": "symmetry.units",
     "load_results": "sweeps.loading",
     "load_run": "sweeps.loading",
+    "noise_for": "theory.twin_separation",
     "permute": "symmetry.units",
     "perturb": "symmetry.units",
     "predict_first_moves": "theory.first_moves",
@@ -31,6 +35,8 @@ _MODULES = {
     "separation": "symmetry.separation",
     "sweep": "sweeps.sweep",
     "tie": "symmetry.units",
+    "transverse": "measures.transverse",
+    "twin_curvature": "symmetry.curvature",
     "use_all_cores": "sweeps.devices",
 }
 

@@ -11,22 +11,39 @@ Elementwise = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Activation:
-    """An elementwise function phi with its derivative phi'."""
+    """An elementwise function phi with its derivatives phi' and phi''."""
 
     value: Elementwise
     slope: Elementwise
+    bend: Elementwise
 
 
 def _normal_density(z: np.ndarray) -> np.ndarray:
     return np.exp(-np.square(z) / 2) / np.sqrt(2 * np.pi)
 
 
+def _tanh_slope(z: np.ndarray) -> np.ndarray:
+    return 4 * expit(2 * z) * expit(-2 * z)  # 1 - tanh^2 would lose all digits at large z
+
+
+def _sigmoid_slope(z: np.ndarray) -> np.ndarray:
+    return expit(z) * expit(-z)
+
+
 ACTIVATIONS: dict[str, Activation] = {
-    "tanh": Activation(np.tanh, lambda z: 4 * expit(2 * z) * expit(-2 * z)),  # 1 - tanh^2 would lose all digits at large z
-    "relu": Activation(lambda z: np.maximum(z, 0), lambda z: np.asarray(z > 0, float)),  # 0 at the kink, as in jax
-    "gelu": Activation(lambda z: z * ndtr(z), lambda z: ndtr(z) + z * _normal_density(z)),  # exact, not by tanh
-    "silu": Activation(lambda z: z * expit(z), lambda z: expit(z) * (1 + z * expit(-z))),
-    "sigmoid": Activation(expit, lambda z: expit(z) * expit(-z)),
-    "softplus": Activation(lambda z: np.logaddexp(0, z), expit),
-    "identity": Activation(lambda z: z, np.ones_like),
+    "tanh": Activation(np.tanh, _tanh_slope, lambda z: -2 * np.tanh(z) * _tanh_slope(z)),
+    "relu": Activation(
+        lambda z: np.maximum(z, 0), lambda z: np.asarray(z > 0, float), np.zeros_like
+    ),  # 0 at the kink, as in jax
+    "gelu": Activation(  # exact, not by tanh
+        lambda z: z * ndtr(z), lambda z: ndtr(z) + z * _normal_density(z), lambda z: (2 - z**2) * _normal_density(z)
+    ),
+    "silu": Activation(
+        lambda z: z * expit(z),
+        lambda z: expit(z) * (1 + z * expit(-z)),
+        lambda z: _sigmoid_slope(z) * (2 + z * (1 - 2 * expit(z))),
+    ),
+    "sigmoid": Activation(expit, _sigmoid_slope, lambda z: _sigmoid_slope(z) * (1 - 2 * expit(z))),
+    "softplus": Activation(lambda z: np.logaddexp(0, z), expit, _sigmoid_slope),
+    "identity": Activation(lambda z: z, np.ones_like, np.zeros_like),
 }

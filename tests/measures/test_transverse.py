@@ -1,0 +1,212 @@
+"""The transverse exponent, against twins that are apart and against the whole Jacobian."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from symmetry_jax import permute, sweep
+from symmetry_jax.errors import InputError
+from symmetry_jax.learning.breakers import flipped_labels, noisy_gradients, stochastic_rounding
+from symmetry_jax.learning.data.digits import digits
+from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
+from symmetry_jax.learning.optimizers import OPTIMIZERS
+from symmetry_jax.learning.process import Process, State
+from symmetry_jax.learning.schedules import SCHEDULES
+from symmetry_jax.learning.starts import INITIALIZERS, draw, near_tied
+from symmetry_jax.learning.tasks import classification
+from symmetry_jax.learning.training import descend
+from symmetry_jax.measures.separation import twin_separation
+from symmetry_jax.measures.training import first_nonfinite_step, minibatch_loss
+from symmetry_jax.measures.transverse import log_growth, transverse
+from symmetry_jax.sweeps.precision import cast
+from symmetry_jax.symmetry.separation import difference
+from symmetry_jax.symmetry.units import Symmetry, UnitAxis, UnitGroup, swap
+
+DATA = digits()
+AXES = {
+    "seed": [0, 1],
+    "epsilon": [1e-7],
+    "learning_rate": [0.1],
+    "weight_decay": [0.01],
+    "momentum": [0.9],
+    "beta1": [0.9],
+    "beta2": [0.99],
+    "adam_eps": [1e-6],
+    "label_noise": [0.2],
+    "drop_every": [7.0],
+    "drop_factor": [0.5],
+}
+STEPS = 25
+NOISE = (flipped_labels(10),)
+
+
+def training(model, pairs, optimizer="sgd", breakers=NOISE, minibatches="per_seed", schedule="step"):
+    """By default with minibatches, noise on labels, decay, and a schedule."""
+    symmetry = model.symmetry(DATA.shape)
+    start = near_tied(draw(model, INITIALIZERS["lecun"]), symmetry, pairs)
+    task = classification(model, 16, minibatches)
+    return symmetry, descend(task, OPTIMIZERS[optimizer], start, SCHEDULES[schedule], breakers=breakers)
+
+
+def grown(symmetry, process, pairs, data=DATA):
+    """Log growth of twins that are apart, in float64: (seed, group, step)."""
+    results = sweep(process, [twin_separation(symmetry, pairs)], AXES, STEPS, data=data, records=6, precision="float64")
+    apart = results.separation.sel(part="orbit").squeeze(list(set(AXES) - {"seed"}))
+    return np.log(apart / apart.isel(step=0)).transpose("seed", "group", "step").values
+
+
+def followed(symmetry, process, pairs, directions=1, data=DATA):
+    """Log growth of tangents, (seed, group, step, direction), and all else that was measured."""
+    measures = [log_growth(pairs, directions), twin_separation(symmetry, pairs), minibatch_loss()]
+    results = sweep(
+        transverse(process, symmetry, pairs, directions),
+        measures,
+        {**AXES, "epsilon": [0.0]},
+        STEPS,
+        data=data,
+        records=6,
+        precision="float64",
+    )
+    growth = results.log_growth.squeeze(list(set(AXES) - {"seed"})).transpose("seed", "group", "step", "direction")
+    return growth.values, results
+
+
+def test_it_is_the_growth_of_twins_that_start_close():
+    """Two pairs at once, in layers that share an array."""
+    model, pairs = MLP((5, 4), 10, ACTIVATIONS["gelu"]), {"hidden_0": (1, 3), "hidden_1": (0, 1)}
+    symmetry, process = training(model, pairs)
+    expected = grown(symmetry, process, pairs)
+    found, results = followed(symmetry, process, pairs)
+    np.testing.assert_allclose(found[..., 0], expected, atol=2e-6)
+    assert abs(expected[..., -1]).min() > 1e-3
+    assert float(results.separation.max()) < 1e-13  # the twins themselves stay tied, but for rounding
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_an_optimizer_remembers_is_followed_too(optimizer):
+    model, pairs = MLP((4,), 10), {"hidden_0": (0, 1)}
+    few = jax.tree.map(lambda array: array[:20], DATA)
+    symmetry, process = training(model, pairs, optimizer, (), "full", "constant")
+    found, _ = followed(symmetry, process, pairs, data=few)
+    np.testing.assert_allclose(found[..., 0], grown(symmetry, process, pairs, few), atol=2e-6)
+
+
+def test_filters_of_a_convolution():
+    model, pairs = CNN((3, 4), 10, (2, 2)), {"conv_0": (0, 1), "conv_1": (0, 1)}
+    symmetry, process = training(model, pairs, "adam")
+    found, _ = followed(symmetry, process, pairs)
+    np.testing.assert_allclose(found[..., 0], grown(symmetry, process, pairs), atol=2e-6)
+
+
+def test_training_goes_on_as_if_nobody_followed():
+    model, pairs = MLP((4,), 10), {"hidden_0": (0, 1)}
+    symmetry, process = training(model, pairs, "adamw")
+    alone = sweep(process, [minibatch_loss()], {**AXES, "epsilon": [0.0]}, STEPS, data=DATA, records=6, precision="float64")
+    _, results = followed(symmetry, process, pairs)
+    np.testing.assert_allclose(results.loss, alone.loss, rtol=1e-12)
+
+
+def one_run(process, symmetry, pairs, steps):
+    """The flat states of one run of tied twins, and the Jacobians of its steps, by jax.jacfwd of everything."""
+    hparams = {name: jnp.asarray(values[0]) for name, values in AXES.items()} | {"epsilon": jnp.zeros(()), "seed": jnp.int32(1)}
+    data = jax.tree.map(jnp.asarray, cast(DATA, "float64"))
+    state = jax.jit(process.init)(data, hparams)
+    whole = (state.variables, jax.tree.map(lambda leaf: jnp.asarray(leaf, float), state.memory))
+    vector, structure = ravel_pytree(whole)
+
+    @jax.jit
+    def advance(theta, step):
+        variables, memory = structure(theta)
+        memory = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), memory, state.memory)
+        after, _ = process.step(State(variables, memory), data, hparams, step)
+        return ravel_pytree((after.variables, jax.tree.map(lambda leaf: jnp.asarray(leaf, float), after.memory)))[0]
+
+    jacobian = jax.jit(jax.jacfwd(advance))
+    for step in range(steps):
+        yield vector, structure, np.asarray(jacobian(vector, jnp.int32(step)))
+        vector = advance(vector, jnp.int32(step))
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_tangent_stays_antisymmetric_without_being_held():
+    model, pairs = MLP((3,), 10), {"hidden_0": (0, 1)}
+    symmetry, process = training(model, pairs, "momentum")
+    group = symmetry["hidden_0"]
+    tangent = None
+    for vector, structure, jacobian in one_run(process, symmetry, pairs, 20):
+        places = permute(structure(jnp.arange(len(vector), dtype=float)), group.within(structure(vector)), swap(group, 0, 1))
+        exchange = np.asarray(ravel_pytree(places)[0], int)
+        if tangent is None:
+            drawn = np.random.default_rng(0).normal(size=vector.shape)
+            tangent = drawn - drawn[exchange]
+        tangent = jacobian @ tangent
+        tangent = tangent / np.linalg.norm(tangent)
+    assert np.linalg.norm(tangent + tangent[exchange]) < 1e-13
+
+
+@pytest.mark.usefixtures("float64")
+def test_several_directions_are_those_of_the_whole_jacobian():
+    """Products of whole Jacobians, brought back to orthonormal columns by LAPACK."""
+    model, pairs, directions = MLP((3,), 10), {"hidden_0": (0, 2)}, 3
+    symmetry, process = training(model, pairs, "momentum")
+    follow = transverse(process, symmetry, pairs, directions)
+    hparams = {name: jnp.asarray(values[0]) for name, values in AXES.items()} | {"epsilon": jnp.zeros(()), "seed": jnp.int32(1)}
+    data = jax.tree.map(jnp.asarray, cast(DATA, "float64"))
+    state, advance = jax.jit(follow.init)(data, hparams), jax.jit(follow.step)
+    columns, logs = None, np.zeros(directions)
+    for step, (vector, structure, jacobian) in enumerate(one_run(process, symmetry, pairs, 8)):
+
+        def apart(flat, structure=structure):
+            return difference(structure(flat)[0], symmetry["hidden_0"], pairs["hidden_0"])
+
+        project = np.asarray(jax.jit(jax.jacobian(apart))(vector))
+        if columns is None:
+            starts = [np.asarray(tangent[0]) for tangent in state.memory.tangents["hidden_0"]]
+            np.testing.assert_allclose(np.array(starts) @ np.array(starts).T, np.eye(directions), atol=1e-12)
+            columns = project.T @ np.array(starts).T / 2
+        columns = jacobian @ columns
+        _, triangle = np.linalg.qr(project @ columns)
+        logs += np.log(abs(np.diag(triangle)))
+        columns = columns @ np.linalg.inv(triangle)
+        state, _ = advance(state, data, hparams, jnp.int32(step))
+    np.testing.assert_allclose(state.memory.log_growth["hidden_0"], logs, atol=1e-9)
+
+
+def test_any_process_and_a_difference_that_vanishes():
+    """theta' = factor theta: growth is the factor, and where it is 0 nothing is left, which is no divergence."""
+    group = UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"),))
+    symmetry, pairs = Symmetry((group,)), {"unit": (0, 1)}
+
+    def init(data, hparams, previous=None):
+        return State({"w": jnp.ones((2, 3))})
+
+    def step(state, data, hparams, step):
+        return State({"w": hparams["factor"] * state.variables["w"]}), ()
+
+    process = transverse(Process(init, step), symmetry, pairs)
+    results = sweep(
+        process, [log_growth(pairs), first_nonfinite_step()], {"seed": [0], "factor": [0.0, 0.5, 2.0]}, 10, records=3
+    )
+    growth = results.log_growth.squeeze(["seed", "group", "direction"]).transpose("factor", "step")
+    np.testing.assert_allclose(growth.sel(factor=[0.5, 2]), np.outer(np.log([0.5, 2]), [0, 5, 10]), rtol=1e-6)
+    np.testing.assert_array_equal(growth.sel(factor=0), [0, -np.inf, -np.inf])
+    assert (results.first_nonfinite_step == -1).all()
+
+
+@pytest.mark.parametrize(
+    "breaker, reason", [(noisy_gradients(), "gives each unit noise of its own"), (stochastic_rounding(), "has no derivative")]
+)
+def test_what_cannot_be_followed_is_refused_with_the_reason(breaker, reason):
+    pairs = {"hidden_0": (0, 1)}
+    symmetry, process = training(MLP((3,), 10), pairs, breakers=(*NOISE, breaker))
+    with pytest.raises(InputError, match=f"the transverse exponent cannot be followed: .*{reason}"):
+        transverse(process, symmetry, pairs)
+
+
+def test_no_directions():
+    pairs = {"hidden_0": (0, 1)}
+    symmetry, process = training(MLP((3,), 10), pairs)
+    with pytest.raises(InputError, match="directions=0: at least 1"):
+        transverse(process, symmetry, pairs, 0)
