@@ -22,6 +22,16 @@ def twin_angle(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]]) -> Meas
     return _of_twins("angle", symmetry, pairs, angle, unit="radian")
 
 
+def twin_size(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]]) -> Measure:
+    """Euclidean norm of the first twin of each group, all of its orbit, at ends: (group,)."""
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        return jnp.stack([norm(orbits(state.variables, symmetry[group], pair)[0]) for group, pair in pairs.items()])
+
+    return Measure("size", read, when="ends", dims=("group",), coords={"group": list(pairs)})
+
+
 def smallest_separation(symmetry: Symmetry, groups: Sequence[str]) -> Measure:
     """Distance of the two nearest units of each group: (group,); inf where a group has one unit."""
 

@@ -27,6 +27,13 @@ def each_setting(results: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
             yield ", ".join(words) or "all runs", setting
 
 
+def along(runs: xr.Dataset, *kept: str) -> xr.Dataset:
+    """The results along some axes of the sweep, where all others have one value; so for groups and directions."""
+    return runs.squeeze(
+        [dim for dim in (*runs.valid.dims, "group", "direction") if dim in runs.dims and dim not in kept], drop=True
+    )
+
+
 def setting_word(dim: str, value: object) -> str:
     """A setting in words: a name stands for itself, a number is told with its axis, `learning_rate 0.1`."""
     return value if isinstance(value, str) else f"{dim} {value:g}"

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from symmetry_jax.symmetry.separation import Unit, difference, displace, norm
+from symmetry_jax.symmetry.separation import Unit, difference, move, norm
 from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitGroup
 
 Operator = Callable[[jax.Array], jax.Array]  # a symmetric matrix by its product with a vector: (numbers,) -> (numbers,)
@@ -41,8 +41,22 @@ def twin_curvature(
         roles: which parts of a unit move; without "fan-out" that is frozen.
     """
 
+    half = np.sqrt(0.5)
+
     def along(apart: jax.Array) -> jax.Array:
-        return outputs(displace(params, group, units, jnp.asarray(np.sqrt(2), apart.dtype) * apart, roles))
+        share = jnp.asarray(half, apart.dtype) * apart
+        return outputs(move(params, group, units, (share, -share), roles))
+
+    return curvature(along, loss, jnp.zeros_like(difference(params, group, units, roles)))
+
+
+def unit_curvature(
+    outputs: Outputs, loss: Loss, params: PyTree, group: UnitGroup, units: tuple[Unit, Unit], roles: Sequence[Role] = TRAINED
+) -> tuple[Operator, Operator]:
+    """The two parts of H_ii: what the first of two units feels if it moves alone; arguments as of `twin_curvature`."""
+
+    def along(moved: jax.Array) -> jax.Array:
+        return outputs(move(params, group, units, (moved, jnp.zeros_like(moved)), roles))
 
     return curvature(along, loss, jnp.zeros_like(difference(params, group, units, roles)))
 

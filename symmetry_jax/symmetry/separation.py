@@ -50,6 +50,17 @@ def displace(
 
     The shortest move after which `difference` is larger by `apart` (numbers in a unit,): its length is ||apart|| / sqrt 2.
     """
+    return move(params, group, units, (apart / 2, -apart / 2), roles)
+
+
+def move(
+    params: PyTree,
+    group: UnitGroup,
+    units: tuple[Unit, Unit],
+    moves: tuple[jax.Array, jax.Array],
+    roles: Sequence[Role] = TRAINED,
+) -> PyTree:
+    """The parameters with something added to each of two units; `moves` are laid out like what `orbits` returns."""
     arrays, structure = jax.tree.flatten(params)
     paths = {axis.path for axis in group.axes}
     places = [place for place, (path, _) in enumerate(leaves(params)) if path in paths]
@@ -59,8 +70,8 @@ def displace(
         return jax.tree.unflatten(structure, [replaced.get(place, array) for place, array in enumerate(arrays)])
 
     held = [arrays[place] for place in places]
-    (moves,) = jax.linear_transpose(lambda chosen: difference(place_in(chosen), group, units, roles), held)(apart / 2)
-    return place_in([array + move for array, move in zip(held, moves, strict=True)])
+    (added,) = jax.linear_transpose(lambda chosen: orbits(place_in(chosen), group, units, roles), held)(moves)
+    return place_in([array + more for array, more in zip(held, added, strict=True)])
 
 
 def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED) -> jax.Array:

@@ -56,6 +56,10 @@ class UnitGroup:
     size: int
     axes: tuple[UnitAxis, ...]
 
+    def only(self, roles: Sequence[Role]) -> "UnitGroup":
+        """The same units in the arrays that have one of these roles."""
+        return dataclasses.replace(self, axes=tuple(axis for axis in self.axes if axis.role in roles))
+
     def within(self, tree: PyTree) -> "UnitGroup":
         """The same group in a tree that holds copies of the arrays, such as an optimizer's moments."""
         paths = [path for path, _ in leaves(tree)]
@@ -73,6 +77,10 @@ class Symmetry(Mapping[str, UnitGroup]):
     """All unit groups of a model, by name. Prints as a table."""
 
     groups: tuple[UnitGroup, ...]
+
+    def only(self, roles: Sequence[Role]) -> "Symmetry":
+        """The same groups in the arrays that have one of these roles to them."""
+        return Symmetry(tuple(group.only(roles) for group in self.groups))
 
     def __getitem__(self, name: str) -> UnitGroup:
         for group in self.groups:
@@ -170,7 +178,7 @@ def direction(
     others: Sequence[tuple[UnitGroup, tuple[int, int]]] = (),
 ) -> PyTree:
     """A direction of norm 1 in which two units move apart, drawn from `key`; arguments as in `perturb`."""
-    trained = dataclasses.replace(group, axes=tuple(axis for axis in group.axes if axis.role in TRAINED))
+    trained = group.only(TRAINED)
     noise = _noise(params, trained, key)
     for other, pair in others:
         noise = jax.tree.map(jnp.add, noise, permute(noise, other, swap(other, *pair)))

@@ -1,0 +1,73 @@
+"""The distance at the start from which twins end just apart: predicted, and found by bisection."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+from matplotlib import pyplot as plt
+
+from symmetry_jax.reports.growth import along, settled
+from symmetry_jax.sweeps.study import Claim, Picture, Results
+from symmetry_jax.theory.twin_separation import LINEAR, noise_for
+
+TOLERANCE = 0.02
+
+CAPTION = (
+    f"The distance at the start from which twins of the default network end {LINEAR:g} apart: predicted from the exponent "
+    "alone, and found by bisection over whole trainings; a point for each seed. Line: equal."
+)
+
+
+def thresholds(results: Results) -> xr.Dataset | None:
+    """For each seed the bracket found, `low` to `high`, and the `predicted` distance; None without the default network."""
+    if "default" not in results["tangents"].setting:
+        return None
+    found = along(settled(results["thresholds"]), "seed").epsilon_threshold.sel(end="last", drop=True)
+    climb = along(settled(results["tangents"]).sel(setting="default", group="hidden_0"), "seed").log_growth.isel(
+        step=-1, drop=True
+    )
+    sides = {side: found.sel(side=side, drop=True) for side in ("low", "high")}
+    both = xr.Dataset({**sides, "climb": climb}).dropna("seed")
+    return both.assign(predicted=("seed", noise_for(LINEAR, both.climb))) if both.sizes["seed"] else None
+
+
+def outside(both: xr.Dataset) -> xr.DataArray:
+    """How far the predicted distance is outside of the bracket that was found, in its logarithm: (seed,), 0 inside."""
+    return np.maximum(np.log(both.low / both.predicted), np.log(both.predicted / both.high)).clip(0)
+
+
+def threshold_claims(results: Results) -> Iterator[Claim]:
+    """Whether the distance needed is the one predicted."""
+    both = thresholds(results)
+    if both is not None:
+        width = float(np.log(both.high / both.low).max())
+        statement = (
+            f"Distance from which twins end {LINEAR:g} apart: log of how far the predicted one is outside of the bracket (log "
+            f"width {width:.2g}) that bisection found, in nine of ten seeds"
+        )
+        yield Claim.near("threshold", statement, 0, float(outside(both).quantile(0.9)), TOLERANCE)
+
+
+def threshold_lines(results: Results) -> Iterator[str]:
+    """The distances, in a line."""
+    both = thresholds(results)
+    if both is not None:
+        low, high = float(both.predicted.min()), float(both.predicted.max())
+        off, width = float(outside(both).max()), float((both.high / both.low).max() - 1)
+        yield (
+            f"To end {LINEAR:g} apart twins of the default network must start {low:.2g} to {high:.2g} apart, depending on the "
+            f"seed; bisection, which told it to {width:.1%}, found what the exponent predicts to {off:.1%} beyond that at most."
+        )
+
+
+def threshold_pictures(results: Results) -> Iterator[Picture]:
+    """Found against predicted."""
+    both = thresholds(results)
+    if both is None:
+        return
+    figure, panel = plt.subplots(figsize=(3.4, 3.2), layout="constrained")
+    panel.loglog(both.predicted, np.sqrt(both.low * both.high), "o", markersize=4)
+    ends = [float(both.predicted.min()) / 1.3, float(both.predicted.max()) * 1.3]
+    panel.plot(ends, ends, color="black", linewidth=0.8)
+    panel.set(xlabel="predicted from the exponent", ylabel="found by bisection")
+    yield Picture("thresholds", figure, CAPTION)
