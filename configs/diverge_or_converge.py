@@ -59,7 +59,7 @@ def _smoke(config: ConfigDict) -> ConfigDict:
     config.sweep.learning_rate = "0.1,1"
     config.sweep.weight_decay = "0,0.1"
     config.sweep.label_noise = "0,0.6"
-    config.around.setting = "default,relu_frozen"
+    config.around.setting = "default"
     config.around.seed = "0:3"
     config.around.epsilon = "1e-6,1e-3"
     config.map_steps = 60

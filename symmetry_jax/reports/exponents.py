@@ -88,7 +88,10 @@ def map_sentence(mapped: xr.Dataset) -> str:
     share = {fate: float((found == fate).mean()) for fate in FATES}
     merged = accuracy.where(found == -1)
     most = f", none of which classifies more than {merged.max():.0%} of the test digits right" if merged.notnull().any() else ""
-    return f"Twins part at {share[1]:.0%} of the points of the map, stay at {share[0]:.0%} and merge at {share[-1]:.0%}{most}."
+    return (
+        f"Twins part in all but few seeds at {share[1]:.0%} of the points of the map, and merge at {share[-1]:.0%}{most}; at "
+        f"{float((found == MIXED).mean()):.0%} it depends on the seed."
+    )
 
 
 def map_picture(mapped: xr.Dataset) -> Picture:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -95,13 +96,18 @@ def forecast_claims(results: Results) -> Iterator[Claim]:
 
 def forecast_lines(results: Results) -> Iterator[str]:
     """What is predicted in each setting, and how near twins come to it."""
-    for row in forecast_table(results).rows:
-        setting, group, middle, low, high, start, end, runs, off, angle, accuracy = row
+    for row in _rows(results):
+        trust = "no distance is between rounding and saturation"
+        if row.start < row.end:
+            bounds = f"trusted from {row.start:.1e} to {row.end:.1e}"
+            trust = f"{bounds}, where {row.runs} pairs end within {row.off:.1e} of it (nine in ten)"
+        low, middle, high, angle = np.exp([row.low, row.climb, row.high, row.angle])
         yield (
-            f"{setting}, {group}: predicted distance x {np.exp(middle):.3g} ({np.exp(low):.3g} to {np.exp(high):.3g} in nine "
-            f"seeds of ten); trusted from {start:.1e} to {end:.1e}, where {runs} pairs end within {off:.1e} of it (nine "
-            f"in ten); angle of twins {FEW:g} apart x {np.exp(angle):.3g}; accuracy {accuracy:.0%}."
+            f"{row.setting}, {row.group}: predicted distance x {middle:.3g} ({low:.3g} to {high:.3g} in nine seeds of ten); "
+            f"{trust}; angle of twins {FEW:g} apart x {angle:.3g}; accuracy {row.accuracy:.0%}."
         )
+        if row.angle < 0 < row.climb:
+            yield f"{row.setting}, {row.group}: the twins' distance grows and their angle shrinks: they only grow longer."
 
 
 def forecast_sentence(results: Results) -> str:
@@ -125,17 +131,34 @@ def forecast_sentence(results: Results) -> str:
 
 def forecast_table(results: Results) -> Table:
     """A row for each layer of each setting."""
-    return Table("settings", COLUMNS, tuple(_row(*setting) for setting in settings_of(results)), TABLE_CAPTION)
+    return Table("settings", COLUMNS, tuple(_rows(results)), TABLE_CAPTION)
 
 
-def _row(setting: str, group: str, tangents: xr.Dataset, twins: xr.Dataset) -> tuple[str | float | int, ...]:
-    climb, bounds = tangents.log_growth.isel(step=-1), trusted(tangents)
-    low, middle, high = climb.quantile([0.05, 0.5, 0.95]).values
-    ratios = within(ratio(tangents, twins), bounds)
-    angle = np.log(growth(twins, "angle").isel(step=-1).sel(epsilon=nearest_epsilon(twins, FEW)).median())
-    accuracy = tangents.test_accuracy.sel(end="last").median()
-    numbers = map(float, (middle, low, high, *bounds.median("seed").values))
-    return setting, group, *numbers, int(ratios.notnull().sum()), deviation(ratios), float(angle), float(accuracy)
+class _Row(NamedTuple):
+    """A layer of a setting, in the order of `COLUMNS`; log growths are medians, with quantiles of that of the distance."""
+
+    setting: str
+    group: str
+    climb: float
+    low: float
+    high: float
+    start: float
+    end: float
+    runs: int
+    off: float
+    angle: float
+    accuracy: float
+
+
+def _rows(results: Results) -> Iterator[_Row]:
+    for setting, group, tangents, twins in settings_of(results):
+        low, middle, high = tangents.log_growth.isel(step=-1).quantile([0.05, 0.5, 0.95]).values.tolist()
+        start, end = trusted(tangents).median("seed").values.tolist()
+        ratios = within(ratio(tangents, twins), trusted(tangents))
+        angle = np.log(growth(twins, "angle").isel(step=-1).sel(epsilon=nearest_epsilon(twins, FEW)).median())
+        accuracy = float(tangents.test_accuracy.sel(end="last").median())
+        counted, off = int(ratios.notnull().sum()), deviation(ratios)
+        yield _Row(setting, group, middle, low, high, start, end, counted, off, float(angle), accuracy)
 
 
 def forecast_picture(results: Results) -> Picture:
@@ -155,6 +178,8 @@ def forecast_picture(results: Results) -> Picture:
         low, high = trusted(tangents).median("seed").values
         if low < high:
             panel.axvspan(low, high, color=color, alpha=0.12, linewidth=0)
+        else:
+            panel.text(0.5, 0.3, f"{group}: nothing\nto be trusted", transform=panel.transAxes, ha="center", fontsize=7)
         panel.set(xscale="log", yscale="log", ylim=(0.5, 2), title=setting)
         panel.legend(fontsize=6)
     for panel in shown.values():
