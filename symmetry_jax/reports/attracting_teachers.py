@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from symmetry_jax.reports.attraction import above_bias_curvature, each_pair, fates, rounding, signs, worst
+from symmetry_jax.reports.attraction import above_bias_curvature, each_pair, fates, rounding, signs, tendencies, worst
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
 from symmetry_jax.theory.erf_plateau import escape_rate, plateau_loss
 
@@ -23,7 +23,7 @@ ERRORS = 3  # standard errors of a mean that still count
 COLUMNS = ("activation", "bias scale", "start bias", "students", "at rest", "attract", "repel", "closer", "loss", "twins' loss")
 TABLE = (
     "Random teachers, all biases adjustable: students; those that rest; of these, those that attract and those that repel (the "
-    "others cannot be told); those whose twins, let go, came closer than they were; mean loss of the students that rest, and "
+    "others cannot be told); those whose twins, let go, come closer; mean loss of the students that rest, and "
     "of their twins at the end."
 )
 SHARES = (
@@ -43,7 +43,7 @@ def teacher_claims(results: Results) -> Iterator[Claim]:
         yield Claim.near(f"sign: {name}", statement, 1, float(told.mean()), 0)
         statement = f"{name}, random teachers: share of {int(fate.notnull().sum())} pairs of twins, let go, that merge or part "
         statement += "as the sign of the exponent says"
-        yield Claim.near(f"fates: {name}", statement, 1, float(fate.mean()), 0)
+        yield Claim.near(f"teacher fates: {name}", statement, 1, float(fate.mean()), 0)
         yield from _erf_claims(tied) if name == "erf" else ()
         yield from _gelu_claims(tied) if name == "gelu" else ()
 
@@ -117,7 +117,8 @@ def teacher_sentence(results: Results) -> str:
         if not resting:
             continue
         if not float(share(tied)):
-            found.append(f"{setting['activation']} never attracts ({resting:,} students at rest)")
+            known = ", as theory says" if setting["activation"] == "erf" else ""
+            found.append(f"{setting['activation']} never attracts ({resting:,} students at rest{known})")
         else:
             ends = [tied.start_bias.min().item(), tied.start_bias.max().item()]
             told = " and ".join(f"{float(shares.sel(start_bias=end)):.0%} from a start bias of {end:g}" for end in ends)
@@ -165,8 +166,7 @@ def teacher_table(results: Results) -> Table:
     for setting, tied, apart in each_pair(results, "teachers", STATIC):
         for scale, start in itertools.product(tied.bias_scale.values, tied.start_bias.values):
             one, twins = (sweep.sel(bias_scale=scale, start_bias=start) for sweep in (tied, apart))
-            grew = twins.separation.sel(part="orbit")
-            closer = (grew.isel(step=-1) < grew.isel(step=0)).where(one.phase.notnull())
+            closer = (tendencies(twins) < 0).where(one.phase.notnull())
             losses = [float(sweep.loss.isel(step=-1).where(one.phase.notnull()).mean()) for sweep in (one, twins)]
             counts = [one.exponent.notnull(), one.phase.notnull(), one.phase == -1, one.phase == 1, closer]
             numbers = (int(count.sum()) for count in counts)

@@ -15,6 +15,7 @@ from symmetry_jax.sweeps.study import Results
 RESTING = 1e-5  # a gradient norm: a student with no more of it rests, and one with more drifts
 TOLD = 1.5  # of a logarithm over half the steps: what the exponent is told apart from 0 by
 CLOSE = 1e-2  # a distance at which twins still go by the exponent
+MERGED = 1e-12  # a distance at which what is left of it may be rounding
 ROUNDING = 1e4  # in units of the last place: what rounding may do to a mean of order 1 over a sample
 APART = "_apart"
 
@@ -61,9 +62,19 @@ def growths(apart: xr.Dataset) -> xr.DataArray:
         return np.log(distance.isel(step=-1, drop=True) / distance.isel(step=0, drop=True))
 
 
+def tendencies(apart: xr.Dataset) -> xr.DataArray:
+    """Log growth of the distance between twins over the last half of the steps, or over all once they have parted or merged.
+
+    At first twins lose what shrinks of the direction in which they were set apart, whatever becomes of them then.
+    """
+    distance = apart.separation.sel(part="orbit", drop=True)
+    half, last = (distance.isel(step=place, drop=True) for place in (distance.sizes["step"] // 2, -1))
+    return np.log(last / half).where((last > MERGED) & (last < CLOSE), growths(apart))
+
+
 def fates(tied: xr.Dataset, apart: xr.Dataset) -> xr.DataArray:
     """Of twins that start close: 1 if they went as the phase says, 0 if not, nan where the phase is not told."""
-    grown = growths(apart.sel(epsilon=apart.epsilon <= CLOSE))
+    grown = tendencies(apart.sel(epsilon=apart.epsilon <= CLOSE))
     phase = tied.phase.where(tied.phase != 0)
     return (np.sign(grown) == phase).where(phase.notnull() & grown.notnull()).astype(float)
 

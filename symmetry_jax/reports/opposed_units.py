@@ -40,7 +40,8 @@ EXPONENTS = (
 )
 FATES = (
     "Twins that are let go where equal units rest, at length {length:g}, biases fixed. Left: how far apart they are. Right: "
-    "the loss over that of equal units. Those that start {far:g} apart are outside of what attracts, and learn the task."
+    "the loss over that of equal units. The losses of twins that start close lie on each "
+    "other. Those that start {far:g} apart are outside of what attracts, and learn the task."
 )
 
 
@@ -78,7 +79,7 @@ def _twin_claims(name: str, tied: xr.Dataset, apart: xr.Dataset) -> Iterator[Cla
         f"{name}, one input, biases fixed: share of {int(fate.notnull().sum())} pairs of close twins that merge or part as the "
         "sign of the exponent says"
     )
-    yield Claim.near(f"fates: {name}", statement, 1, float(fate.mean()), 0)
+    yield Claim.near(f"length fates: {name}", statement, 1, float(fate.mean()), 0)
     far, attracts = apart.sel(epsilon=apart.epsilon >= FAR), tied.phase == -1
     if far.sizes["epsilon"] and bool(attracts.any()):
         statement = (
@@ -96,7 +97,7 @@ def _predicted(setting: dict, lengths: np.ndarray, rate: xr.DataArray, examples:
     """ln|1 - lr mu|, on the sample or over the population: (length, learning_rate)."""
     inputs = population() if examples is None else quantiles(examples)
     bent = [curvature(setting["activation"], setting["units"], length, inputs) for length in lengths]
-    return abs(1 - rate * xr.DataArray(bent, {"length": lengths})).pipe(np.log)
+    return xr.apply_ufunc(np.log, abs(1 - rate * xr.DataArray(bent, {"length": lengths})))
 
 
 def _crossings(tied: xr.Dataset) -> xr.DataArray:
@@ -123,8 +124,9 @@ def length_sentence(results: Results) -> str:
     for setting, tied, _ in each_pair(results, "lengths", STATIC):
         crossing = float(_crossings(first(tied, "length"))) if setting["biases"] == "fixed" else float("nan")
         if np.isfinite(crossing):
-            expected = _threshold(setting, tied.length.values, setting["examples"])
-            found.append(f"{crossing:.2f} with {setting['activation']} (theory: {expected:.2f})")
+            told = [_threshold(setting, tied.length.values, examples) for examples in (setting["examples"], None)]
+            theory = f"theory: {told[0]:.2f} on this sample, {told[1]:.2f} in the population"
+            found.append(f"{crossing:.2f} with {setting['activation']} ({theory})")
     if not found:
         return "On one input no teacher was tried, or none found, from which on equal units without biases attract."
     return (
@@ -142,11 +144,18 @@ def length_lines(results: Results) -> Iterator[str]:
         if setting["biases"] == "free":
             bent = one.lowest.values[one.length.values >= SHOWN]
             seen = f"{len(merging)} of {one.sizes['length']} lengths attract"
-            yield f"{name}: {seen}; from length {SHOWN:g} on the lowest curvature is {bent.min():.1e} to {bent.max():.1e}."
+            yield f"{name}: {seen}{_curved(bent, rounding(one.lowest)) if bent.size else ''}."
         elif merging.size:
             yield f"{name}: lengths {merging.min():g} to {merging.max():g} are told to attract. {_twins_told(one, twins)}"
         else:
             yield f"{name}: no length is told to attract."
+
+
+def _curved(bent: np.ndarray, nothing: float) -> str:
+    """The lowest curvatures of long units, in words."""
+    if abs(bent).max() <= nothing:
+        return f"; from length {SHOWN:g} on the lowest curvature is 0, and a difference between biases stays as it is"
+    return f"; from length {SHOWN:g} on the lowest curvature is {bent.min():.1e} to {bent.max():.1e}"
 
 
 def _twins_told(tied: xr.Dataset, apart: xr.Dataset) -> str:
