@@ -9,7 +9,7 @@ the teacher pointing the other way, on several inputs with random teachers, and 
 Found: yes, without noise and in tasks that can be learned. On one input without biases equal units attract once the opposite
 unit of the teacher is longer than 1.81 (erf) or 2.68 (tanh); the population has 1.85 and 2.79. Twins that start up to 1 apart
 merge there, those 2 apart learn the task. Adjustable biases end it: erf and tanh never attract then, on one input or on eight.
-GELU does: of students of random teachers none from hidden biases at 0, and 97% from biases at -2 or -3.
+GELU does: of students of random teachers none from hidden biases at 0, 96% and 97% from biases at -2 and -3.
 """
 
 from ml_collections import ConfigDict
@@ -69,12 +69,12 @@ def _smoke(config: ConfigDict) -> ConfigDict:
 
 
 def _full(config: ConfigDict) -> ConfigDict:
-    config.sweep.activation = "erf,tanh,gelu,silu,sigmoid,softplus"
-    config.sweep.seed = "0:512"
-    config.sweep.length = "lin:0.5:6:111"
+    config.sweep.activation = "erf,tanh,gelu,silu"
+    config.sweep.seed = "0:256"
+    config.sweep.length = "lin:0.5:6:31"
     config.sweep.bias_scale = "0,0.5,1,2"
-    config.sweep.start_bias = "lin:-4:1:21"
-    config.sweep.epsilon = "1e-6,1e-3,0.1,0.3,1,2"
+    config.sweep.start_bias = "lin:-4:0:9"
+    config.sweep.epsilon = "1e-6,1e-3,1,2"
     config.plateau_examples = 8192
     config.steps = 10_000
     config.records = 41
