@@ -28,7 +28,7 @@ def get_config(preset: str = "") -> ConfigDict:
 
     # An axis is a union of values, a:b (b excluded), log:a:b:n, lin:a:b:n, or names.
     config.sweep = ConfigDict()
-    config.sweep.activation = "tanh,relu"  # also gelu, silu, sigmoid, softplus, identity; another program each
+    config.sweep.activation = "tanh,relu"  # also erf, gelu, silu, sigmoid, softplus, identity; another program each
     config.sweep.layers = "2,3"  # layers of weights, all but the last of them hidden; another program each
     config.sweep.initializer = "lecun,constant"  # also he; another program each; zero is a constant of 0
     config.sweep.seed = "0:32"  # weights, biases, minibatches

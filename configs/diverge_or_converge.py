@@ -29,7 +29,7 @@ def get_config(preset: str = "") -> ConfigDict:
     config.around = ConfigDict()  # axes too: the point around which one setting at a time is changed
     # also default, gelu, sigmoid, ...: see SETTINGS in the experiment; two programs each
     config.around.setting = (
-        "default,gelu,sigmoid,relu,momentum,adam,adamw,small_batch,large_batch,narrow,wide,deep,cnn,frozen,relu_frozen"
+        "default,gelu,sigmoid,relu,momentum,adam,adamw,small_batch,large_batch,narrow,wide,deep,cnn,frozen,relu_frozen,teacher"
     )
     config.around.seed = "0:16"
     config.around.epsilon = "log:1e-7:1e-1:13"  # distance of the twins at the start

@@ -23,7 +23,7 @@ def get_config(preset: str = "") -> ConfigDict:
 
     # An axis is a union of values, a:b (b excluded), log:a:b:n, lin:a:b:n, or names.
     config.sweep = ConfigDict()
-    config.sweep.activation = "tanh,relu"  # also gelu, silu, sigmoid, softplus, identity; another program each
+    config.sweep.activation = "tanh,relu"  # also erf, gelu, silu, sigmoid, softplus, identity; another program each
     config.sweep.optimizer = "sgd"  # also momentum, nesterov, adam, adamw; another program each
     config.sweep.initializer = "lecun"  # also he, zero, constant; another program each
     config.sweep.seed = "0:32"  # weights, direction between the twins, minibatches

@@ -19,10 +19,13 @@ from symmetry_jax.errors import InputError, choose
 from symmetry_jax.learning.bisection import bisect, threshold
 from symmetry_jax.learning.breakers import Breaker, flipped_labels
 from symmetry_jax.learning.data.datasets import DATASETS
+from symmetry_jax.learning.data.gaussian import gaussian
+from symmetry_jax.learning.imitation import imitation
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.learning.optimizers import OPTIMIZERS
-from symmetry_jax.learning.process import Process, State
-from symmetry_jax.learning.starts import INITIALIZERS, Pairs, draw, near_tied, tied
+from symmetry_jax.learning.process import Measure, Process, State
+from symmetry_jax.learning.starts import INITIALIZERS, Pairs, Start, draw, near_tied, tied
+from symmetry_jax.learning.streams import Stream
 from symmetry_jax.learning.tasks import Dataset, Task, classification
 from symmetry_jax.learning.training import Rates, descend
 from symmetry_jax.measures.curvature import spectrum
@@ -56,6 +59,7 @@ LIMITS = (
 
 UNITS = (0, 1)  # the twins' places in every layer
 FAN_IN: tuple[Role, ...] = ("fan-in", "bias")
+INPUTS, OUTPUTS = 16, 4  # of teachers and their students
 BOUNDS = (1e-8, 1.0)  # between which the distance is looked for from which twins end just apart
 
 
@@ -70,6 +74,7 @@ class Setting:
     widths: tuple[int, ...] = (16,)
     filters: tuple[int, ...] = ()  # of a convolutional network instead
     frozen: bool = False  # the fan-out of hidden units
+    teacher: bool = False  # imitated, on normal inputs that are never seen twice
 
 
 SETTINGS = {
@@ -88,19 +93,46 @@ SETTINGS = {
     "cnn": Setting(filters=(8, 8)),
     "frozen": Setting(frozen=True),
     "relu_frozen": Setting(activation="relu", frozen=True),
+    "teacher": Setting(teacher=True),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What a setting amounts to: the model, its task, and a process of it that starts with twins `epsilon` apart."""
+    """What a setting amounts to.
 
+    Attributes:
+        data: what it is trained on.
+        model: student of the data, or of a teacher.
+        task: what it learns.
+        symmetry: of its variables.
+        moving: the same of the parts of units that are trained.
+        pairs: the twins of each group.
+        process: its training, with twins hparams["epsilon"] apart.
+    """
+
+    data: Dataset
     model: Any
     task: Task
     symmetry: Symmetry
-    moving: Symmetry  # of the parts of units that are trained
+    moving: Symmetry
     pairs: Pairs
     process: Process
+
+    @property
+    def followed(self) -> Process:
+        """Its training with twins tied, and the difference between them followed."""
+        return transverse(self.process, self.moving, self.pairs)
+
+    @property
+    def separated(self) -> tuple[Measure, ...]:
+        """What is read of twins."""
+        return twin_separation(self.symmetry, self.pairs), minibatch_loss(), first_nonfinite_step()
+
+    @property
+    def grown(self) -> tuple[Measure, ...]:
+        """What is read of twins that are followed."""
+        return (*self.separated, log_growth(self.pairs))
 
 
 def build(config: ConfigDict) -> list[Program]:
@@ -111,7 +143,7 @@ def build(config: ConfigDict) -> list[Program]:
     programs = [_map(config, data)]
     for static, axes in points:
         network = _network(choose("setting", str(static["setting"]), SETTINGS), data)
-        programs += [_tangents(config, data, network, static, axes), _twins(config, data, network, static, axes)]
+        programs += [_tangents(config, network, static, axes), _twins(config, network, static, axes)]
     around = points[0][1]
     programs += [_thresholds(config, data, around)]
     programs += [_curvature(config, data, around, frozen) for frozen in (False, True)]
@@ -120,29 +152,28 @@ def build(config: ConfigDict) -> list[Program]:
 
 def _map(config: ConfigDict, data: Dataset) -> Program:
     """The exponent of the default network over learning rate, weight decay and label noise."""
-    classes = len(np.unique(data.train.targets))
-    network = _network(SETTINGS["default"], data, (flipped_labels(classes),))
+    network = _network(SETTINGS["default"], data, (flipped_labels(len(np.unique(data.train.targets))),))
     axes = parse_axes(config.sweep).fix("epsilon", 0.0)
-    measures = (*_followed(network), evaluate_accuracy(network.task))
-    return _program("map", _follow(network), measures, axes, data, config, config.map_steps)
+    measures = (*network.grown, evaluate_accuracy(network.task))
+    return _program(config, "map", network.data, network.followed, measures, axes, config.map_steps)
 
 
-def _tangents(config: ConfigDict, data: Dataset, network: Network, static: Mapping[str, Any], axes: Axes) -> Program:
+def _tangents(config: ConfigDict, network: Network, static: Mapping[str, Any], axes: Axes) -> Program:
     """The exponent in one setting."""
-    measures = (*_followed(network), twin_size(network.symmetry, network.pairs), evaluate_accuracy(network.task))
-    program = _program("tangents", _follow(network), measures, axes.fix("epsilon", 0.0), data, config, config.steps)
+    measures, runs = (*network.grown, twin_size(network.symmetry, network.pairs)), axes.fix("epsilon", 0.0)
+    program = _program(config, "tangents", network.data, network.followed, measures, runs, config.steps)
     return dataclasses.replace(program, static=static)
 
 
-def _twins(config: ConfigDict, data: Dataset, network: Network, static: Mapping[str, Any], axes: Axes) -> Program:
+def _twins(config: ConfigDict, network: Network, static: Mapping[str, Any], axes: Axes) -> Program:
     """Twins that are apart, in the same setting."""
-    measures = (*_separated(network), twin_angle(network.symmetry, network.pairs))
-    program = _program("twins", network.process, measures, axes, data, config, config.steps)
+    measures = (*network.separated, twin_angle(network.symmetry, network.pairs))
+    program = _program(config, "twins", network.data, network.process, measures, axes, config.steps)
     return dataclasses.replace(program, static=static)
 
 
 def _thresholds(config: ConfigDict, data: Dataset, axes: Axes) -> Program:
-    """The distance at the start from which twins of the default network end just `LINEAR` apart, found by bisection."""
+    """The distance at the start from which twins of the default network end just `LINEAR` apart, by bisection; in float64."""
     network = _network(SETTINGS["default"], data)
     [(group, pair)] = network.pairs.items()
 
@@ -150,9 +181,9 @@ def _thresholds(config: ConfigDict, data: Dataset, axes: Axes) -> Program:
         return norm(difference(state.variables, network.symmetry[group], pair)) >= LINEAR
 
     process = bisect(network.process, "epsilon", BOUNDS, config.steps, arrived)
-    measures = (threshold("epsilon"), first_nonfinite_step())
-    program = _program("thresholds", process, measures, axes.without("epsilon"), data, config, config.steps * config.rounds)
-    return dataclasses.replace(program, records=(0, program.steps), precision="float64")
+    measures, steps = (threshold("epsilon"), first_nonfinite_step()), config.steps * config.rounds
+    program = _program(config, "thresholds", data, process, measures, axes.without("epsilon"), steps)
+    return dataclasses.replace(program, records=(0, steps), precision="float64")
 
 
 def _curvature(config: ConfigDict, data: Dataset, axes: Axes, frozen: bool) -> Program:
@@ -160,13 +191,11 @@ def _curvature(config: ConfigDict, data: Dataset, axes: Axes, frozen: bool) -> P
     network = _network(dataclasses.replace(SETTINGS["default"], frozen=frozen), data)
     of = functools.partial(spectrum, task=network.task, symmetry=network.symmetry, pairs=network.pairs)
     roles = FAN_IN if frozen else TRAINED
-    measures = (*_followed(network), of("twins", twin_curvature, roles=roles), of("alone", unit_curvature, roles=roles))
+    measures = (*network.grown, of("twins", twin_curvature, roles=roles), of("alone", unit_curvature, roles=roles))
     runs = axes.cut("seed", config.few_seeds).fix("epsilon", 0.0)
-    program = _program("curvature", _follow(network), measures, runs, data, config, config.curvature_steps)
-    every = tuple(range(config.curvature_steps + 1))
-    return dataclasses.replace(
-        program, records=every, static={"fan_out": "frozen" if frozen else "trained"}, precision="float64"
-    )
+    program = _program(config, "curvature", data, network.followed, measures, runs, config.curvature_steps)
+    static = {"fan_out": "frozen" if frozen else "trained"}
+    return dataclasses.replace(program, records=tuple(range(program.steps + 1)), static=static, precision="float64")
 
 
 def _kinks(config: ConfigDict, data: Dataset, axes: Axes) -> list[Program]:
@@ -174,62 +203,55 @@ def _kinks(config: ConfigDict, data: Dataset, axes: Axes) -> list[Program]:
     network = _network(SETTINGS["relu"], data)
     [(group, pair)] = network.pairs.items()
     watched = watch_kinks(network.process, network.model, group, pair)
-    apart = _program("kinks", watched, (*_separated(network), *first_crossing()), axes, data, config, config.steps)
-    alone = _program("relu", _follow(network), _followed(network), axes.fix("epsilon", 0.0), data, config, config.steps)
+    apart = _program(config, "kinks", data, watched, (*network.separated, *first_crossing()), axes, config.steps)
+    alone = _program(config, "relu", data, network.followed, network.grown, axes.fix("epsilon", 0.0), config.steps)
     every = dataclasses.replace(alone, records=tuple(range(config.steps + 1)))
     return [dataclasses.replace(program, precision="float64") for program in (apart, every)]
 
 
 def _program(
-    sweep: str, process: Process, measures: Sequence[Any], axes: Axes, data: Dataset, config: ConfigDict, steps: int
+    config: ConfigDict, sweep: str, data: Dataset, process: Process, measures: Sequence[Measure], axes: Axes, steps: int
 ) -> Program:
-    records = record_steps(steps, config.records, "even")
-    return Program(
-        sweep, process, tuple(measures), axes, data, records, precision=choose("precision", config.precision, PRECISIONS)
-    )
-
-
-def _follow(network: Network) -> Process:
-    return transverse(network.process, network.moving, network.pairs)
-
-
-def _followed(network: Network) -> tuple[Any, ...]:
-    return (*_separated(network), log_growth(network.pairs))
-
-
-def _separated(network: Network) -> tuple[Any, ...]:
-    return twin_separation(network.symmetry, network.pairs), minibatch_loss(), first_nonfinite_step()
+    records, precision = record_steps(steps, config.records, "even"), choose("precision", config.precision, PRECISIONS)
+    return Program(sweep, process, tuple(measures), axes, data, records, precision=precision)
 
 
 def _network(setting: Setting, data: Dataset, breakers: Sequence[Breaker] = ()) -> Network:
-    model = _model(setting, len(np.unique(data.train.targets)))
-    symmetry = model.symmetry(data.shape)
+    data = gaussian(2, INPUTS) if setting.teacher else data
+    model = _model(setting, OUTPUTS if setting.teacher else len(np.unique(data.train.targets)))
+    symmetry, start = model.symmetry(data.shape), draw(model, INITIALIZERS["lecun"])
     pairs: Pairs = dict.fromkeys(symmetry, UNITS)
     moving = symmetry.only(FAN_IN) if setting.frozen else symmetry
-    equal = tied(draw(model, INITIALIZERS["lecun"]), symmetry, {name: [pair] for name, pair in pairs.items()})
-    task = classification(model, setting.batch_size, "per_seed")
+    equal = tied(start, symmetry, {name: [pair] for name, pair in pairs.items()})
+    task = _imitation(model, setting) if setting.teacher else classification(model, setting.batch_size, "per_seed")
     process = descend(
         task,
         OPTIMIZERS[setting.optimizer],
         near_tied(equal, moving, pairs),
         schedule=lambda hparams, step: jnp.asarray(setting.rate, hparams["learning_rate"].dtype),
-        rates=_frozen(model, symmetry, data) if setting.frozen else None,
+        rates=_frozen(start, symmetry, data) if setting.frozen else None,
         breakers=breakers,
     )
-    return Network(model, task, symmetry, moving, pairs, process)
+    return Network(data, model, task, symmetry, moving, pairs, process)
 
 
-def _model(setting: Setting, classes: int) -> MLP | CNN:
+def _model(setting: Setting, outputs: int) -> MLP | CNN:
     phi = ACTIVATIONS[setting.activation]
     if setting.filters:
-        return CNN(setting.filters, classes, (1, 2), activation=phi)
-    return MLP(setting.widths, classes, phi)
+        return CNN(setting.filters, outputs, (1, 2), activation=phi)
+    return MLP(setting.widths, outputs, phi)
 
 
-def _frozen(model: MLP | CNN, symmetry: Symmetry, data: Dataset) -> Rates:
+def _imitation(student: MLP | CNN, setting: Setting) -> Task:
+    """To imitate a teacher of the same size, another one for each seed."""
+    teach = draw(student, INITIALIZERS["lecun"], stream=Stream.TEACHER)
+    return imitation(student, student, teach, setting.batch_size, "online")
+
+
+def _frozen(start: Start, symmetry: Symmetry, data: Dataset) -> Rates:
     """Rates of 0 for all arrays that are the fan-out of units."""
     still = {axis.path for group in symmetry.values() for axis in group.axes if axis.role == "fan-out"}
-    shapes = jax.eval_shape(model.init, jax.random.key(0), data.train.inputs[:1])
+    shapes = jax.eval_shape(start, {"seed": jnp.int32(0)}, data.train.inputs)
     names, structure = [path for path, _ in leaves(shapes)], jax.tree.structure(shapes)
     return lambda hparams, step: jax.tree.unflatten(structure, [jnp.float32(name not in still) for name in names])
 

@@ -19,6 +19,7 @@ pytestmark = [
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "configs/near_identical_filters.py:smoke"
+STUDIES = "attractive_phase, bias_zero, diverge_or_converge, near_identical_filters, softmax_rows, zero_init"
 
 # Every row: overrides, separated by blanks, and words of the line that is told.
 
@@ -88,9 +89,9 @@ SIZES = [
 ]
 
 NAMES = [
-    ("study=none", "unknown study 'none': choose from bias_zero, near_identical_filters, softmax_rows, zero_init"),
-    ("study=", "unknown study '': choose from bias_zero, near_identical_filters, softmax_rows, zero_init"),
-    ("study=../setup", "unknown study '../setup': choose from bias_zero, near_identical_filters, softmax_rows, zero_init"),
+    ("study=none", f"unknown study 'none': choose from {STUDIES}"),
+    ("study=", f"unknown study '': choose from {STUDIES}"),
+    ("study=../setup", f"unknown study '../setup': choose from {STUDIES}"),
     ("dataset=mnits", "unknown dataset 'mnits': choose from digits"),
     ("precision=float16", "unknown precision 'float16': choose from float32, float64"),
     ("head=max", "unknown head 'max': choose from flatten, average"),
@@ -99,10 +100,10 @@ NAMES = [
     ("lowering=fft", "unknown lowering 'fft': choose from patches, xla"),
     ("minibatches=own", "unknown minibatches 'own': choose from per_seed, shared"),
     ("spacing=square", "unknown spacing 'square': choose from even, log"),
-    ("sweep.activation=tanhh", "unknown activation 'tanhh': choose from tanh, relu"),
-    ("sweep.activation=tanh,tahn", "unknown activation 'tahn': choose from tanh, relu"),
-    ("sweep.activation=0.1", "unknown activation 0.1: choose from tanh, relu"),
-    ("sweep.activation=0:2", "unknown activation 0: choose from tanh, relu"),
+    ("sweep.activation=tanhh", "unknown activation 'tanhh': choose from tanh, erf, relu"),
+    ("sweep.activation=tanh,tahn", "unknown activation 'tahn': choose from tanh, erf, relu"),
+    ("sweep.activation=0.1", "unknown activation 0.1: choose from tanh, erf, relu"),
+    ("sweep.activation=0:2", "unknown activation 0: choose from tanh, erf, relu"),
     ("sweep.optimizer=sgdd", "unknown optimizer 'sgdd': choose from sgd, momentum"),
     ("sweep.optimizer=3", "unknown optimizer 3: choose from sgd, momentum"),
     ("sweep.initializer=xavier", "unknown initializer 'xavier': choose from he, lecun"),

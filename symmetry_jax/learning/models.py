@@ -6,6 +6,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from symmetry_jax.errors import InputError
@@ -16,6 +17,7 @@ Initializer = Callable[..., jax.Array]
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": jnp.tanh,
+    "erf": lambda z: jax.lax.erf(z / np.sqrt(2).astype(z.dtype)),
     "relu": nn.relu,
     "gelu": lambda z: nn.gelu(z, approximate=False),
     "silu": nn.silu,

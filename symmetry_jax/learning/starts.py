@@ -40,12 +40,12 @@ def scattered(hparams: Hparams) -> Initializer:
     return nn.initializers.normal(hparams["bias_scale"])
 
 
-def draw(model: Any, initializer: Draw, biases: Draw = INITIALIZERS["zero"]) -> Start:
-    """All weights from one initializer and all biases from another, drawn from the seed alone."""
+def draw(model: Any, initializer: Draw, biases: Draw = INITIALIZERS["zero"], stream: Stream = Stream.WEIGHTS) -> Start:
+    """All weights from one initializer and all biases from another, drawn from the seed alone, in a stream of its own."""
 
     def start(hparams: Hparams, inputs: jax.Array) -> PyTree:
         network = model.clone(kernel_init=initializer(hparams), bias_init=biases(hparams))
-        return network.init(draw_key(hparams["seed"], Stream.WEIGHTS), inputs[:1])
+        return network.init(draw_key(hparams["seed"], stream), inputs[:1])
 
     return start
 
@@ -65,16 +65,16 @@ def tied(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
 def near_tied(start: Start, symmetry: Symmetry, pairs: Pairs) -> Start:
     """A start with one pair of twins in each named group, `epsilon` apart in a direction drawn from the seed alone."""
     together = tied(start, symmetry, {name: [pair] for name, pair in pairs.items()})
+    return lambda hparams, inputs: move_apart(together(hparams, inputs), symmetry, pairs, hparams)
 
-    def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:
-        variables = together(hparams, inputs)
-        for number, (name, pair) in enumerate(pairs.items()):
-            key = draw_key(hparams["seed"], Stream.TWINS, number)
-            others = [(symmetry[other], twins) for other, twins in pairs.items() if other != name]
-            variables = perturb(variables, symmetry[name], pair, hparams["epsilon"], key, others)
-        return variables
 
-    return begin
+def move_apart(variables: PyTree, symmetry: Symmetry, pairs: Pairs, hparams: Hparams) -> PyTree:
+    """The variables with the twins of each group moved apart by hparams["epsilon"], as in a near-tied start."""
+    for number, (name, pair) in enumerate(pairs.items()):
+        key = draw_key(hparams["seed"], Stream.TWINS, number)
+        others = [(symmetry[other], twins) for other, twins in pairs.items() if other != name]
+        variables = perturb(variables, symmetry[name], pair, hparams["epsilon"], key, others)
+    return variables
 
 
 def merged(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:

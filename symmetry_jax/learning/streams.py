@@ -15,6 +15,7 @@ class Stream(enum.IntEnum):
     GRADIENTS = 4
     ROUNDING = 5
     TANGENTS = 6
+    TEACHER = 7
 
 
 def draw_key(seed: jax.Array | int, stream: Stream, step: jax.Array | int = 0) -> jax.Array:

@@ -56,11 +56,10 @@ class Task:
 MINIBATCHES: dict[str, Minibatches] = {"per_seed": "per_seed", "shared": "shared", "full": "full"}
 
 
-def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Task:
-    """Classification with softmax cross-entropy, on minibatches drawn with replacement or on the whole training set.
+def minibatch(batch_size: int, minibatches: Minibatches) -> Callable[[Dataset, Hparams, jax.Array], Batch]:
+    """The examples of a step, drawn with replacement from the training set, or all of them.
 
     Args:
-        model: a flax.linen module from inputs (batch, ...) to logits (batch, classes).
         batch_size: examples in a minibatch.
         minibatches: "per_seed" draws from each run's seed; "shared" gives all runs the same examples at the same step, which
             is cheaper, since the inputs and their patches are then read once for all runs; "full" takes all examples, in their
@@ -69,7 +68,6 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
     Raises:
         InputError: for a minibatch without examples, or, once the data is known, with more than there are.
     """
-
     if batch_size < 1:
         raise InputError(f"batch_size={batch_size}: at least 1 example")
 
@@ -84,7 +82,22 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
         chosen = jax.random.randint(key, (batch_size,), 0, examples, jnp.int32)
         return Batch(data.train.inputs[chosen], data.train.targets[chosen])
 
+    return batch
+
+
+def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Task:
+    """Classification with softmax cross-entropy.
+
+    Args:
+        model: a flax.linen module from inputs (batch, ...) to logits (batch, classes).
+        batch_size: examples in a minibatch.
+        minibatches: how they are drawn, as in `minibatch`.
+
+    Raises:
+        InputError: as `minibatch` does.
+    """
+
     def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
-    return Task(model.apply, loss, batch)
+    return Task(model.apply, loss, minibatch(batch_size, minibatches))

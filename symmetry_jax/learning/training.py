@@ -75,7 +75,7 @@ def descend(
         direction, memory = _direction(optimizer, gradients, state, hparams)
         rate = hparams["learning_rate"] * schedule(hparams, step)
         factors = jnp.ones_like(rate) if rates is None else rates(hparams, step)
-        update = _scale(factors, rate, direction)
+        update = scale(factors, rate, direction)
         variables = disturb("variables", jax.tree.map(jnp.subtract, state.variables, update), hparams, step)
         return State(variables, memory), Aux(value, outputs, batch, gradients)
 
@@ -95,7 +95,7 @@ def _direction(optimizer: Optimizer, gradients: PyTree, state: State, hparams: H
         return optimizer(hparams).update(gradients, state.memory, state.variables)
 
 
-def _scale(factors: PyTree, rate: jax.Array, direction: PyTree) -> PyTree:
+def scale(factors: PyTree, rate: jax.Array, direction: PyTree) -> PyTree:
     """rate * factors * direction, where `factors` may be a prefix tree of `direction`."""
     return jax.tree.map(
         lambda factor, branch: jax.tree.map(lambda leaf: rate * factor.astype(leaf.dtype) * leaf, branch), factors, direction

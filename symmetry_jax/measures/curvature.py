@@ -1,17 +1,19 @@
-"""The curvature that twins feel between them, read from the minibatch of each step."""
+"""The curvature that twins feel between them, on the minibatch of a step."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.starts import Pairs
-from symmetry_jax.learning.tasks import Task
+from symmetry_jax.learning.tasks import Batch, Task
 from symmetry_jax.learning.training import Aux
-from symmetry_jax.symmetry.curvature import Operator, extreme_eigenvalues
-from symmetry_jax.symmetry.separation import difference
+from symmetry_jax.symmetry.curvature import Loss, Operator, Outputs, extreme_eigenvalues, twin_curvature
+from symmetry_jax.symmetry.separation import difference, orbits
 from symmetry_jax.symmetry.units import TRAINED, Role, Symmetry
+from symmetry_jax.theory.erf_biases import bias_curvature
 
 BOUNDS = ["lowest", "highest"]
 PARTS = ["gauss_newton", "residual"]
@@ -21,7 +23,13 @@ Curvature = Callable[..., tuple[Operator, Operator]]
 
 
 def spectrum(
-    name: str, of: Curvature, task: Task, symmetry: Symmetry, pairs: Pairs, roles: Sequence[Role] = TRAINED
+    name: str,
+    of: Curvature,
+    task: Task,
+    symmetry: Symmetry,
+    pairs: Pairs,
+    roles: Sequence[Role] = TRAINED,
+    when: Literal["records", "ends"] = "records",
 ) -> Measure:
     """The extreme eigenvalues of both parts of a curvature of the twins of each group: (group, hessian, bound).
 
@@ -32,25 +40,44 @@ def spectrum(
         symmetry: of the variables.
         pairs: the twins of each group.
         roles: which parts of a unit move; without "fan-out" that is frozen.
+        when: at records, on the minibatch as the step saw it, or at ends.
     """
 
-    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
-        del data, hparams, step
-
-        def predict(variables: PyTree) -> jax.Array:
-            return task.predict(variables, aux.batch.inputs)
-
-        def loss(outputs: jax.Array) -> jax.Array:
-            return task.loss(outputs, aux.batch.targets)
+    def read(state: State, aux: Aux | None, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        outputs, loss = _functions(task, aux.batch if aux is not None else task.batch(data, hparams, step))
 
         def extremes(group: str) -> jax.Array:
             apart = difference(state.variables, symmetry[group], pairs[group], roles)
             start = jnp.cos(jnp.arange(len(apart), dtype=apart.dtype))  # any vector that is in no way special
-            parts = of(predict, loss, state.variables, symmetry[group], pairs[group], roles)
+            parts = of(outputs, loss, state.variables, symmetry[group], pairs[group], roles)
             return jnp.stack([extreme_eigenvalues(part, start, ITERATIONS) for part in parts])
 
         return jnp.stack([extremes(group) for group in pairs])
 
-    return Measure(
-        name, read, dims=("group", "hessian", "bound"), coords={"group": list(pairs), "hessian": PARTS, "bound": BOUNDS}
-    )
+    coords = {"group": list(pairs), "hessian": PARTS, "bound": BOUNDS}
+    return Measure(name, read, when, ("group", "hessian", "bound"), coords)
+
+
+def erf_bias_curvature(task: Task, symmetry: Symmetry, pairs: Pairs) -> Measure:
+    """Curvature between twins along their biases, and what `theory.erf_biases` says it is, at ends: (group, source)."""
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux
+        outputs, loss = _functions(task, task.batch(data, hparams, step))
+        gradient = jax.grad(lambda variables: loss(outputs(variables)))(state.variables)
+
+        def both(name: str) -> jax.Array:
+            pair = symmetry[name], pairs[name]
+            _, residual = twin_curvature(outputs, loss, state.variables, *pair, ("bias",))
+            unit, slope = (orbits(tree, *pair, ("fan-in", "bias"))[0] for tree in (state.variables, gradient))
+            return jnp.stack([residual(jnp.ones(1, unit.dtype))[0], bias_curvature(unit, slope)])
+
+        return jnp.stack([both(name) for name in pairs])
+
+    coords = {"group": list(pairs), "source": ["measured", "predicted"]}
+    return Measure("bias_curvature", read, "ends", ("group", "source"), coords)
+
+
+def _functions(task: Task, batch: Batch) -> tuple[Outputs, Loss]:
+    """Outputs of the variables, and loss of the outputs, on a minibatch."""
+    return (lambda variables: task.predict(variables, batch.inputs)), (lambda outputs: task.loss(outputs, batch.targets))

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.tasks import Batch, Dataset, Task
-from symmetry_jax.learning.training import Aux
+from symmetry_jax.learning.training import Aux, Rates, scale
 
 
-def minibatch_loss() -> Measure:
+def minibatch_loss(unit: str = "nats") -> Measure:
     """Loss of the step's minibatch, before the step."""
 
     def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del state, data, hparams, step
         return aux.loss
 
-    return Measure("loss", read, unit="nats")
+    return Measure("loss", read, unit=unit)
 
 
 def minibatch_accuracy() -> Measure:
@@ -28,12 +28,13 @@ def minibatch_accuracy() -> Measure:
     return Measure("accuracy", read)
 
 
-def gradient_norm() -> Measure:
-    """Euclidean norm of the whole minibatch gradient, before the step."""
+def gradient_norm(rates: Rates | None = None) -> Measure:
+    """Euclidean norm of the minibatch gradient, before the step: of all of it, or of what is trained, weighed by its rates."""
 
     def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
-        del state, data, hparams, step
-        return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(aux.gradients)))
+        del state, data
+        gradients = aux.gradients if rates is None else scale(rates(hparams, step), jnp.ones_like(aux.loss), aux.gradients)
+        return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradients)))
 
     return Measure("gradient_norm", read)
 

@@ -28,13 +28,13 @@ COLUMNS = (
     "runs in that range",
     "deviation",
     "log growth of the angle",
-    "accuracy",
+    "loss",
 )
 TABLE_CAPTION = (
-    "Settings that differ from the default in one thing. Log growth of the distance that the transverse exponent predicts, "
-    "median over seeds and quantiles; the distances at the start between which rounding and saturation let it be trusted, "
-    "medians; seeds times distances in that range; the deviation of their growth from the predicted one that nine in ten stay "
-    f"below, as a fraction; log growth of the angle between twins that start {FEW:g} apart, median; test accuracy, median."
+    "Settings that differ from the default in one thing. Log growth of the distance that the exponent predicts, median over seeds "
+    "and quantiles; the distances at the start between which rounding and saturation let it be trusted, medians; seeds times "
+    "distances in that range; the deviation of their growth from the predicted one that nine in ten stay below, as a fraction; "
+    f"log growth of the angle between twins that start {FEW:g} apart, median; minibatch loss at the end, median."
 )
 CAPTION = (
     "Growth of the distance between twins until the end, over what the transverse exponent predicts, against their distance at "
@@ -104,7 +104,7 @@ def forecast_lines(results: Results) -> Iterator[str]:
         low, middle, high, angle = np.exp([row.low, row.climb, row.high, row.angle])
         yield (
             f"{row.setting}, {row.group}: predicted distance x {middle:.3g} ({low:.3g} to {high:.3g} in nine seeds of ten); "
-            f"{trust}; angle of twins {FEW:g} apart x {angle:.3g}; accuracy {row.accuracy:.0%}."
+            f"{trust}; angle of twins {FEW:g} apart x {angle:.3g}; loss {row.loss:.2g}."
         )
         if row.angle < 0 < row.climb:
             yield f"{row.setting}, {row.group}: the twins' distance grows and their angle shrinks: they only grow longer."
@@ -147,7 +147,7 @@ class _Row(NamedTuple):
     runs: int
     off: float
     angle: float
-    accuracy: float
+    loss: float
 
 
 def _rows(results: Results) -> Iterator[_Row]:
@@ -156,9 +156,9 @@ def _rows(results: Results) -> Iterator[_Row]:
         start, end = trusted(tangents).median("seed").values.tolist()
         ratios = within(ratio(tangents, twins), trusted(tangents))
         angle = np.log(growth(twins, "angle").isel(step=-1).sel(epsilon=nearest_epsilon(twins, FEW)).median())
-        accuracy = float(tangents.test_accuracy.sel(end="last").median())
+        loss = float(tangents.loss.isel(step=-1).median())
         counted, off = int(ratios.notnull().sum()), deviation(ratios)
-        yield _Row(setting, group, middle, low, high, start, end, counted, off, float(angle), accuracy)
+        yield _Row(setting, group, middle, low, high, start, end, counted, off, float(angle), loss)
 
 
 def forecast_picture(results: Results) -> Picture:

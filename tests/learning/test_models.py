@@ -58,6 +58,7 @@ def test_cnn_is_the_usual_one(lowering, head, padding):
     "name, formula",
     [
         ("tanh", np.tanh),
+        ("erf", lambda z: np.vectorize(math.erf)(z / np.sqrt(2))),
         ("relu", lambda z: np.maximum(z, 0)),
         ("gelu", lambda z: z * (1 + np.vectorize(math.erf)(z / np.sqrt(2))) / 2),
         ("silu", lambda z: z / (1 + np.exp(-z))),

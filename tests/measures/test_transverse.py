@@ -16,6 +16,7 @@ from symmetry_jax.learning.process import Process, State
 from symmetry_jax.learning.schedules import SCHEDULES
 from symmetry_jax.learning.starts import INITIALIZERS, draw, near_tied
 from symmetry_jax.learning.tasks import classification
+from symmetry_jax.learning.ties import hold
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.separation import twin_separation
 from symmetry_jax.measures.training import first_nonfinite_step, minibatch_loss
@@ -203,6 +204,13 @@ def test_what_cannot_be_followed_is_refused_with_the_reason(breaker, reason):
     symmetry, process = training(MLP((3,), 10), pairs, breakers=(*NOISE, breaker))
     with pytest.raises(InputError, match=f"the transverse exponent cannot be followed: .*{reason}"):
         transverse(process, symmetry, pairs)
+
+
+def test_ties_are_held_after_following():
+    pairs = {"hidden_0": (0, 1)}
+    symmetry, process = training(MLP((3,), 10), pairs)
+    with pytest.raises(InputError, match="ties are held after each step"):
+        transverse(hold(process, symmetry, {"hidden_0": [(0, 1)]}), symmetry, pairs)
 
 
 def test_no_directions():

@@ -1,0 +1,49 @@
+"""The task of a student that imitates a teacher: another network, of which it sees inputs and outputs alone."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from symmetry_jax.learning.process import Hparams
+from symmetry_jax.learning.starts import Start
+from symmetry_jax.learning.streams import Stream, draw_key
+from symmetry_jax.learning.tasks import MINIBATCHES, Batch, Dataset, Minibatches, Task, minibatch
+
+Lessons = Minibatches | Literal["once", "online"]
+
+LESSONS: dict[str, Lessons] = {**MINIBATCHES, "once": "once", "online": "online"}
+
+
+def imitation(student: Any, teacher: Any, teach: Start, batch_size: int, lessons: Lessons) -> Task:
+    """Half the squared error against a teacher, summed over outputs, mean over examples.
+
+    Each run has a teacher of its own: its variables are a function of the run's hparams and of nothing else.
+
+    Args:
+        student: a flax.linen module from inputs (batch, ...) to outputs (batch, outputs).
+        teacher: a flax.linen module from the same inputs to as many outputs.
+        teach: draws the teacher's variables.
+        batch_size: examples in a minibatch.
+        lessons: how inputs are drawn from the training set, as in `tasks.minibatch`; or standard normal ones of its shape,
+            drawn from the seed: "once" for the whole run, or "online", afresh at every step, so that none is seen twice.
+
+    Raises:
+        InputError: as `tasks.minibatch` does.
+    """
+    chosen = minibatch(batch_size, MINIBATCHES.get(lessons, "full"))
+
+    def draw(data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
+        if lessons in MINIBATCHES:
+            return chosen(data, hparams, step).inputs
+        key = draw_key(hparams["seed"], Stream.MINIBATCH, step if lessons == "online" else 0)
+        return jax.random.normal(key, (batch_size, *data.shape), data.train.inputs.dtype)
+
+    def batch(data: Dataset, hparams: Hparams, step: jax.Array) -> Batch:
+        inputs = draw(data, hparams, step)
+        return Batch(inputs, teacher.apply(teach(hparams, data.train.inputs), inputs))
+
+    def loss(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+        return jnp.mean(jnp.sum(jnp.square(outputs - targets), axis=-1)) / 2
+
+    return Task(student.apply, loss, batch)

@@ -1,0 +1,237 @@
+"""One input, and a teacher with one unit that points the other way: claims, words, figures and a table from judged results."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from symmetry_jax.reports.attraction import (
+    above_bias_curvature,
+    each_pair,
+    fates,
+    first,
+    growths,
+    rounding,
+    worst,
+)
+from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
+from symmetry_jax.theory.opposed_unit import curvature, population, quantiles, threshold
+
+STATIC = ("activation", "units", "examples", "biases")
+FAR = 2.0  # a distance between twins that gives one of them another sign
+LEFT = 0.1  # of the loss of equal units: twins that end with less have left
+SHOWN = 3.0  # the length whose twins are drawn
+
+COLUMNS = ("activation", "biases", "length", "exponent", "in the population", "lowest curvature", "close twins", "far twins")
+TABLE = (
+    "One input: transverse exponent per step over the last half of the steps; that of the population by theory, with biases "
+    "fixed; lowest curvature between two units at the end; by how many powers of e the closest twins grew after they were let "
+    "go; loss in which the farthest ended, over that of equal units."
+)
+EXPONENTS = (
+    "Transverse exponent of equal units on one input, against the length of the teacher's unit that points the other way. "
+    "Below 0 (shaded) units that are almost equal merge. Line: the population, by theory, with biases fixed; it crosses 0 at "
+    "the dotted length. Points lie a little beside it because they are from a finite sample, of which theory has the crossing "
+    "as well. With hidden biases adjustable (open) nothing is left below 0 but what cannot be told from 0."
+)
+FATES = (
+    "Twins that are let go where equal units rest, at length {length:g}, biases fixed. Left: how far apart they are. Right: "
+    "the loss over that of equal units. The losses of twins that start close lie on each "
+    "other. Those that start {far:g} apart are outside of what attracts, and learn the task."
+)
+
+
+def length_claims(results: Results) -> Iterator[Claim]:
+    """The threshold, the rate, and what becomes of twins."""
+    for setting, tied, apart in each_pair(results, "lengths", STATIC):
+        name = setting["activation"]
+        if setting["biases"] == "fixed":
+            yield from _threshold_claims(setting, tied)
+            yield from _twin_claims(name, tied, apart)
+        elif name == "erf":
+            statement = "erf, one input, biases adjustable: lowest curvature less that along the bias, largest of all lengths"
+            yield Claim.at_most("adjustable: erf", statement, rounding(tied.lowest), float(above_bias_curvature(tied).max()))
+
+
+def _threshold_claims(setting: dict, tied: xr.Dataset) -> Iterator[Claim]:
+    name, lengths = setting["activation"], tied.length.values
+    expected = _threshold(setting, lengths, setting["examples"])
+    if np.isfinite(expected):
+        gaps = np.diff(lengths)[np.searchsorted(lengths, expected) - 1]
+        statement = (
+            f"{name}, one input, biases fixed: length at which the exponent crosses 0 on this sample (a quarter of the "
+            f"distance between lengths counts; the population has {_threshold(setting, lengths):.4f})"
+        )
+        found = _crossings(tied)
+        yield Claim.near(f"threshold: {name}", statement, expected, expected + worst(found - expected), float(gaps) / 4)
+    statement = f"{name}, one input, biases fixed: exponent less ln|1 - lr mu|, mu by theory on this sample, at its largest"
+    apart = tied.exponent - _predicted(setting, tied.length.values, tied.learning_rate, setting["examples"])
+    yield Claim.near(f"rate: {name}", statement, 0, worst(apart), rounding(tied.exponent))
+
+
+def _twin_claims(name: str, tied: xr.Dataset, apart: xr.Dataset) -> Iterator[Claim]:
+    fate = fates(tied, apart)
+    statement = (
+        f"{name}, one input, biases fixed: share of {int(fate.notnull().sum())} pairs of close twins that merge or part as the "
+        "sign of the exponent says"
+    )
+    yield Claim.near(f"length fates: {name}", statement, 1, float(fate.mean()), 0)
+    far, attracts = apart.sel(epsilon=apart.epsilon >= FAR), tied.phase == -1
+    if far.sizes["epsilon"] and bool(attracts.any()):
+        statement = (
+            f"{name}, one input, biases fixed, where equal units attract: loss of twins that were {FAR:g} or more apart, at "
+            "the end, over that of equal units, largest"
+        )
+        yield Claim.at_most(f"escape: {name}", statement, LEFT, float(_loss_left(tied, far).where(attracts).max()))
+
+
+def _threshold(setting: dict, lengths: np.ndarray, examples: int | None = None) -> float:
+    return threshold(setting["activation"], setting["units"], float(min(lengths)), float(max(lengths)), examples)
+
+
+def _predicted(setting: dict, lengths: np.ndarray, rate: xr.DataArray, examples: int | None = None) -> xr.DataArray:
+    """ln|1 - lr mu|, on the sample or over the population: (length, learning_rate)."""
+    inputs = population() if examples is None else quantiles(examples)
+    bent = [curvature(setting["activation"], setting["units"], length, inputs) for length in lengths]
+    return xr.apply_ufunc(np.log, abs(1 - rate * xr.DataArray(bent, {"length": lengths})))
+
+
+def _crossings(tied: xr.Dataset) -> xr.DataArray:
+    """The first length at which the exponent falls through 0, linear between lengths; nan if it does not."""
+
+    def cross(exponents: np.ndarray, lengths: np.ndarray) -> float:
+        falls = np.flatnonzero((exponents[:-1] > 0) & (exponents[1:] <= 0))
+        if not falls.size:
+            return float("nan")
+        high, low = exponents[falls[0] : falls[0] + 2]
+        return float(lengths[falls[0]] + (lengths[falls[0] + 1] - lengths[falls[0]]) * high / (high - low))
+
+    return xr.apply_ufunc(cross, tied.exponent, tied.length, input_core_dims=[["length"], ["length"]], vectorize=True)
+
+
+def _loss_left(tied: xr.Dataset, apart: xr.Dataset) -> xr.DataArray:
+    """The loss in which twins end over that of equal units."""
+    return apart.loss.isel(step=-1, drop=True) / tied.loss.isel(step=-1, drop=True)
+
+
+def length_sentence(results: Results) -> str:
+    """From which length on equal units attract."""
+    found = []
+    for setting, tied, _ in each_pair(results, "lengths", STATIC):
+        crossing = float(_crossings(first(tied, "length"))) if setting["biases"] == "fixed" else float("nan")
+        if np.isfinite(crossing):
+            told = [_threshold(setting, tied.length.values, examples) for examples in (setting["examples"], None)]
+            theory = f"theory: {told[0]:.2f} on this sample, {told[1]:.2f} in the population"
+            found.append(f"{crossing:.2f} with {setting['activation']} ({theory})")
+    if not found:
+        return "On one input no teacher was tried, or none found, from which on equal units without biases attract."
+    return (
+        "On one input equal units without biases attract, so that twins merge instead of parting, once the unit of their "
+        f"teacher that points the other way is longer than {' and '.join(found)}."
+    )
+
+
+def length_lines(results: Results) -> Iterator[str]:
+    """What becomes of twins on one input, line by line."""
+    for setting, tied, apart in each_pair(results, "lengths", STATIC):
+        one, twins = first(tied, "length"), first(apart, "length", "epsilon")
+        merging = one.length.values[(one.phase == -1).values]
+        name = f"- {setting['activation']}, one input, biases {'fixed' if setting['biases'] == 'fixed' else 'adjustable'}"
+        if setting["biases"] == "free":
+            bent = one.lowest.values[one.length.values >= SHOWN]
+            seen = f"{len(merging)} of {one.sizes['length']} lengths attract"
+            yield f"{name}: {seen}{_curved(bent, rounding(one.lowest)) if bent.size else ''}."
+        elif merging.size:
+            yield f"{name}: lengths {merging.min():g} to {merging.max():g} are told to attract. {_twins_told(one, twins)}"
+        else:
+            yield f"{name}: no length is told to attract."
+
+
+def _curved(bent: np.ndarray, nothing: float) -> str:
+    """The lowest curvatures of long units, in words."""
+    if abs(bent).max() <= nothing:
+        return f"; from length {SHOWN:g} on the lowest curvature is 0, and a difference between biases stays as it is"
+    return f"; from length {SHOWN:g} on the lowest curvature is {bent.min():.1e} to {bent.max():.1e}"
+
+
+def _twins_told(tied: xr.Dataset, apart: xr.Dataset) -> str:
+    """How far twins may be that merge, and what becomes of the others, where equal units attract."""
+    merges = (growths(apart) < 0).where(tied.phase == -1, True).all("length")
+    near, far = (", ".join(f"{value:g}" for value in apart.epsilon.values[merges.values == keep]) for keep in (True, False))
+    left = float(_loss_left(tied, apart).sel(epsilon=~merges).where(tied.phase == -1).max()) if far else float("nan")
+    escape = f"; from {far} apart they leave, to at most {left:.1e} of the loss of equal units" if far else ""
+    return f"Twins {near or 'at no distance tried'} apart come closer at all of them{escape}."
+
+
+def length_table(results: Results) -> Table:
+    """A row for each activation, each kind of biases and each length."""
+    rows = []
+    for setting, tied, apart in each_pair(results, "lengths", STATIC):
+        one, twins = first(tied, "length"), first(apart, "length", "epsilon")
+        law = _predicted(setting, one.length.values, one.learning_rate)
+        ends = twins.epsilon.min().item(), twins.epsilon.max().item()
+        for length in one.length.values:
+            at, after = one.sel(length=length), twins.sel(length=length)
+            told = float(law.sel(length=length)) if setting["biases"] == "fixed" else float("nan")
+            grown, left = growths(after).sel(epsilon=ends[0]), _loss_left(at, after).sel(epsilon=ends[1])
+            numbers = (float(length), float(at.exponent), told, float(at.lowest), float(grown), float(left))
+            rows.append((setting["activation"], setting["biases"], *numbers))
+    return Table("lengths", COLUMNS, tuple(rows), TABLE)
+
+
+def length_pictures(results: Results) -> Iterator[Picture]:
+    """Exponents against lengths; twins at one of these."""
+    pairs = list(each_pair(results, "lengths", STATIC))
+    if pairs:
+        yield Picture("exponents", _draw_exponents([(setting, first(tied, "length")) for setting, tied, _ in pairs]), EXPONENTS)
+    for setting, tied, apart in [pair for pair in pairs if pair[0]["biases"] == "fixed"][:1]:
+        length = float(tied.length.sel(length=SHOWN, method="nearest"))
+        figure = _draw_twins(first(tied, "length").sel(length=length), first(apart, "length", "epsilon").sel(length=length))
+        caption = FATES.format(length=length, far=float(apart.epsilon.max()))
+        yield Picture("twins", figure, f"{setting['activation']}. {caption}")
+
+
+def _draw_exponents(found: list[tuple[dict, xr.Dataset]]) -> Figure:
+    names = list(dict.fromkeys(setting["activation"] for setting, _ in found))
+    figure, panels = plt.subplots(1, len(names), figsize=(4.2 * len(names) + 0.4, 3.6), squeeze=False)
+    for name, panel in zip(names, panels[0], strict=True):
+        for setting, tied in found:
+            if setting["activation"] == name:
+                _draw_kind(panel, setting, tied)
+        low, high = panel.get_ylim()
+        panel.axhspan(low, 0, color="C2", alpha=0.12, linewidth=0)
+        panel.axhline(0, color="black", linewidth=0.8)
+        panel.set(xlabel="length of the opposed unit", title=name, ylim=(low, high))
+        panel.legend()
+    panels[0][0].set_ylabel("transverse exponent per step")
+    return figure
+
+
+def _draw_kind(panel: Axes, setting: dict, tied: xr.Dataset) -> None:
+    """The exponents with biases fixed, theory beside them, or those with biases adjustable."""
+    if setting["biases"] == "free":
+        style: Any = {"color": "C1", "marker": "s", "markerfacecolor": "none"}
+        panel.plot(tied.length, tied.exponent, linestyle="none", markersize=5, label="biases adjustable", **style)
+        return
+    lengths = np.linspace(float(tied.length.min()), float(tied.length.max()), 101)
+    law = _predicted(setting, lengths, tied.learning_rate)
+    panel.plot(lengths, law, color="C0", linewidth=1, label="population, biases fixed")
+    panel.plot(tied.length, tied.exponent, color="C0", linestyle="none", marker="o", markersize=3, label="biases fixed")
+    panel.axvline(_threshold(setting, tied.length.values), color="black", linestyle=":", linewidth=0.8)
+
+
+def _draw_twins(tied: xr.Dataset, apart: xr.Dataset) -> Figure:
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4))
+    for number, epsilon in enumerate(apart.epsilon.values):
+        twins, style = apart.sel(epsilon=epsilon), {"color": f"C{number}", "label": f"{epsilon:g} apart"}
+        distance = twins.separation.sel(part="orbit")
+        panels[0].plot(distance.step, distance.where(distance > 0), **style)
+        panels[1].plot(twins.step, twins.loss / float(tied.loss.isel(step=-1)), **style)
+    panels[0].set(yscale="log", xlabel="step after the twins are let go", ylabel="distance between the twins")
+    panels[1].set(yscale="log", xlabel="step after the twins are let go", ylabel="loss over that of equal units")
+    panels[1].legend()
+    return figure

@@ -1,0 +1,158 @@
+"""The study of attractive phases from end to end, small; and that its claims can fail."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from symmetry_jax.command_line import load_study
+from symmetry_jax.errors import InputError
+from symmetry_jax.reports.report import write_report
+from symmetry_jax.sweeps.loading import load_sweeps
+from symmetry_jax.sweeps.runner import run_study
+from tests.test_configs import ROOT, load
+
+STUDY = load_study("attractive_phase")
+
+
+def smoke(**changes):
+    config = load(ROOT / "configs" / "attractive_phase.py", "smoke")
+    for name, value in changes.items():
+        where = config.sweep if name in config.sweep else config
+        where[name] = value
+    return config
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "work"
+    run_study(STUDY, smoke(save_steps=0), path, "python -m symmetry_jax run", say=lambda line: None)
+    write_report(STUDY, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sweeps(workdir):
+    return load_sweeps(workdir)
+
+
+def changed(sweeps, *changes):
+    """The results with the numbers of some variables changed where the labels say."""
+    copy = {name: sweep.copy(deep=True) for name, sweep in sweeps.items()}
+    for sweep, variable, value, where in changes:
+        array = copy[sweep][variable]
+        array.loc[where] = value(array.loc[where])
+    return STUDY.prepare(copy)
+
+
+def held(sweeps, *changes):
+    return {claim.name: claim.holds for claim in STUDY.claims(changed(sweeps, *changes))}
+
+
+def test_every_claim_is_made_and_holds(workdir, sweeps):
+    found = held(sweeps)
+    names = {f"{claim}: erf" for claim in ("threshold", "rate", "escape", "sign", "identity", "bound", "never")}
+    names |= {f"{claim}: gelu" for claim in ("sign", "majority", "start")}
+    names |= {f"{family} fates: {name}" for family, name in (("length", "erf"), ("teacher", "erf"), ("teacher", "gelu"))}
+    assert set(found) == {*names, "plateau", "plateau loss"} and all(found.values())
+    summary = json.loads((workdir / "claims.json").read_text())
+    assert [claim["holds"] for claim in summary["claims"]] == list(found.values())
+    assert summary["figures"] == ["exponents", "twins", "shares"]
+
+
+def test_the_tie_is_held_and_twins_start_where_it_ended(sweeps):
+    tied, apart = sweeps["lengths"].squeeze(drop=True), sweeps["lengths_apart"].squeeze(drop=True)
+    begun = apart.separation.isel(step=0).sel(part="orbit")
+    for epsilon in (1e-6, 2.0):
+        np.testing.assert_allclose(begun.sel(epsilon=epsilon), epsilon, rtol=1e-8)
+    np.testing.assert_allclose(apart.loss.isel(step=0).sel(epsilon=1e-6), tied.loss.isel(step=-1), rtol=1e-8)
+    teachers = sweeps["teachers_apart"].separation.isel(step=0).sel(part="orbit")
+    np.testing.assert_allclose(teachers, 1e-6, rtol=1e-8)
+
+
+ANY = {"step": slice(None)}
+LAST = {"end": "last"}
+
+
+@pytest.mark.parametrize(
+    "claim, change",
+    [
+        ("threshold: erf", ("lengths", "log_growth", lambda old: -old, ANY)),
+        ("threshold: erf", ("lengths", "log_growth", lambda old: old * np.nan, ANY)),
+        ("rate: erf", ("lengths", "log_growth", lambda old: old + 1e-6, {"step": 1000, "length": 2})),
+        ("rate: erf", ("lengths", "log_growth", lambda old: old * np.nan, {"step": 1000, "length": 2})),
+        ("length fates: erf", ("lengths_apart", "separation", lambda old: old * 1e9, {"step": 1000, "length": 3})),
+        ("length fates: erf", ("lengths_apart", "separation", lambda old: old * 0, {"step": 1000, "length": 1})),
+        ("escape: erf", ("lengths_apart", "loss", lambda old: old * 1e4, {"step": 1000, "length": 3, "epsilon": 2})),
+        ("sign: erf", ("teachers", "curvature", lambda old: -old, LAST)),
+        ("sign: gelu", ("teachers", "curvature", lambda old: -old, LAST)),
+        ("identity: erf", ("teachers", "bias_curvature", lambda old: old + 1e-9, {"source": "measured", "end": "last"})),
+        ("identity: erf", ("teachers", "bias_curvature", lambda old: old * np.nan, {"source": "measured", "seed": 1})),
+        (
+            "bound: erf",
+            ("teachers", "curvature", lambda old: old * 0 + 1e-3, {"bound": "lowest", "seed": 1}),
+        ),
+        ("never: erf", ("teachers", "log_growth", lambda old: -old, {"activation": "erf"})),
+        ("teacher fates: erf", ("teachers_apart", "separation", lambda old: old * 0, {"step": 1000})),
+        ("teacher fates: gelu", ("teachers_apart", "separation", lambda old: old * 1e9, {"step": 1000})),
+        ("majority: gelu", ("teachers", "log_growth", lambda old: -old, {"activation": "gelu"})),
+        ("majority: gelu", ("teachers", "gradient_norm", lambda old: old + 1, {"activation": "gelu"})),
+        ("start: gelu", ("teachers", "log_growth", lambda old: -abs(old), {"activation": "gelu"})),
+        ("plateau", ("plateau", "log_growth", lambda old: old * 2, ANY)),
+        ("plateau loss", ("plateau", "loss", lambda old: old * 2, ANY)),
+    ],
+)
+def test_claims_fail_when_the_results_say_otherwise(sweeps, claim, change):
+    assert held(sweeps, change)[claim] is False
+
+
+def test_the_answer_is_two_sentences_and_details_from_the_results(sweeps):
+    prepared = STUDY.prepare(sweeps)
+    text = STUDY.answer(prepared, STUDY.claims(prepared))
+    paragraph, details = text.split("\n\n")
+    assert paragraph.count(". ") == 1 and paragraph.endswith(".") and "nan" not in text
+    assert "erf never attracts" in paragraph and "gelu attracts in" in paragraph and "Not to be concluded" in details
+    other = changed(sweeps, ("teachers", "log_growth", lambda old: -old, {"activation": "erf"}))
+    assert "erf never attracts" not in STUDY.answer(other, STUDY.claims(other))
+    drifting = changed(sweeps, ("teachers", "gradient_norm", lambda old: old + 1, ANY))
+    assert "no student of a random teacher came to rest" in STUDY.answer(drifting, STUDY.claims(drifting))
+
+
+def test_what_drifts_is_counted_apart(sweeps):
+    drifting = changed(sweeps, ("teachers", "gradient_norm", lambda old: old + 1, {"seed": 0}))
+    assert bool(drifting["teachers"].phase.sel(seed=0).isnull().all())
+    rows = {row[:3]: row for row in STUDY.tables(drifting)[1].rows}
+    assert rows["gelu", 0.5, -2.0][3] == 4 and rows["gelu", 0.5, -2.0][4] <= 3
+    STUDY.pictures(drifting)
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"units": 1}, "units=1: a whole number from 2"),
+        ({"opposed_units": 0}, "units=0: a whole number from 2"),
+        ({"activation": "erff"}, "unknown activation 'erff': choose from tanh, erf, relu"),
+        ({"biases": "loose"}, "unknown biases 'loose': choose from fixed, free"),
+        ({"precision": "float16"}, "unknown precision 'float16'"),
+        ({"examples": 3}, "examples=3: an even number from 2"),
+        ({"inputs": 0}, "inputs=0: a whole number, at least 1"),
+        ({"plateau_examples": 0}, "batch_size=0: at least 1 example"),
+        ({"bias_scale": "-1"}, "axis bias_scale: -1 is outside of [0, inf)"),
+        ({"epsilon": "-1"}, "axis epsilon: -1 is outside of [0, inf)"),
+        ({"zipped": "length+epsilon", "length": "1,2"}, "each axis of this study is one of its own"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told_in_one_line(changes, words):
+    with pytest.raises(InputError) as caught:
+        STUDY.build(smoke(**changes))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("axis", ["activation", "biases", "length", "epsilon", "start_bias"])
+def test_an_axis_that_the_study_needs(axis):
+    config = smoke()
+    del config.sweep[axis]
+    with pytest.raises(InputError, match=f"this study needs an axis for {axis}"):
+        STUDY.build(config)
