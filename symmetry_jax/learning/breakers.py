@@ -42,12 +42,12 @@ def flipped_labels(classes: int) -> Breaker:
     """With probability hparams["label_noise"] a label is replaced by a class drawn evenly from all, anew at every step."""
 
     def change(batch: Batch, hparams: Hparams, step: jax.Array) -> Batch:
-        key = draw_key(hparams["seed"], Stream.LABELS, step)
-        chosen, drawn = jax.random.split(key)
-        chance = hparams["label_noise"]
-        flipped = jax.random.uniform(chosen, batch.targets.shape, chance.dtype) < chance
-        classes_drawn = jax.random.randint(drawn, batch.targets.shape, 0, classes, batch.targets.dtype)
-        return dataclasses.replace(batch, targets=jnp.where(flipped, classes_drawn, batch.targets))
+        key, chance = draw_key(hparams["seed"], Stream.LABELS, step), hparams["label_noise"]
+        # random bits are what costs: below the chance, a number is evenly distributed, and says which class as well
+        number = jax.random.uniform(key, batch.targets.shape, chance.dtype)
+        place = jnp.floor(classes * number / jnp.where(chance > 0, chance, 1)).astype(batch.targets.dtype)
+        drawn = jnp.minimum(place, classes - 1)
+        return dataclasses.replace(batch, targets=jnp.where(number < chance, drawn, batch.targets))
 
     return Breaker("label_noise", "batch", change, Interval(0, 1, "[]"))
 

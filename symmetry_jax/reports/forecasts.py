@@ -31,10 +31,10 @@ COLUMNS = (
     "loss",
 )
 TABLE_CAPTION = (
-    "Settings that differ from the default in one thing. Log growth of the distance that the exponent predicts, median over seeds "
-    "and quantiles; the distances at the start between which rounding and saturation let it be trusted, medians; seeds times "
-    "distances in that range; the deviation of their growth from the predicted one that nine in ten stay below, as a fraction; "
-    f"log growth of the angle between twins that start {FEW:g} apart, median; minibatch loss at the end, median."
+    "Settings that differ from the default in one thing. Log growth of the distance that the exponent predicts, median over "
+    "seeds and quantiles; the distances at the start between which rounding and saturation let it be trusted, medians; seeds "
+    "times distances in that range; the deviation of their growth from the predicted one that nine in ten stay below, as a "
+    f"fraction; log growth of the angle between twins that start {FEW:g} apart, median; minibatch loss at the end, median."
 )
 CAPTION = (
     "Growth of the distance between twins until the end, over what the transverse exponent predicts, against their distance at "
