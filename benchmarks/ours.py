@@ -1,4 +1,4 @@
-"""The contestant that the peers are compared with: the engine, tile by tile on all devices."""
+"""The contestant that the others are compared with: the engine, tile by tile on all devices; and what following twins costs."""
 
 import math
 
@@ -6,12 +6,13 @@ import jax
 import numpy as np
 
 from benchmarks.contestants import Contestant
-from benchmarks.works import LEARNING_RATE, Assignment
+from benchmarks.works import LEARNING_RATE, Assignment, Work
 from symmetry_jax.learning.optimizers import sgd
-from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
+from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
 from symmetry_jax.learning.tasks import Dataset, Task
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.training import minibatch_loss
+from symmetry_jax.measures.transverse import transverse
 from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.engine import Engine, default_tile
 from symmetry_jax.sweeps.program import Program, record_steps
@@ -22,7 +23,22 @@ RECORDS = 11
 
 def ours(assignment: Assignment) -> Contestant:
     """All runs as one program in one segment; minibatches are drawn, and losses recorded, within what is timed."""
-    program = _program(assignment)
+    return _contestant("symmetry_jax", assignment, _process(assignment.work))
+
+
+def following(assignment: Assignment) -> Contestant:
+    """The same, with two units of the first hidden layer tied and the difference between them followed: a transverse exponent.
+
+    Tied units make another network of it, so that its losses are its own.
+    """
+    work = assignment.work
+    symmetry = work.model.symmetry(assignment.data.shape)
+    process = transverse(_process(work), symmetry, {next(iter(symmetry)): (0, 1)})
+    return _contestant("twins followed", assignment, process)
+
+
+def _contestant(name: str, assignment: Assignment, process: Process) -> Contestant:
+    program = _program(assignment, process)
     engine = Engine(program, min(default_tile(), math.ceil(assignment.runs / jax.local_device_count())))
     segment = whole(program.records)
 
@@ -32,12 +48,15 @@ def ours(assignment: Assignment) -> Contestant:
     def losses(states: State) -> np.ndarray:
         return engine.read_ends(states, program.steps)["training_loss"]
 
-    return Contestant("symmetry_jax", assignment.runs, lambda: jax.block_until_ready(engine.start()), train, losses)
+    return Contestant(name, assignment.runs, lambda: jax.block_until_ready(engine.start()), train, losses)
 
 
-def _program(assignment: Assignment) -> Program:
+def _process(work: Work) -> Process:
+    return descend(work.task, sgd, work.start)
+
+
+def _program(assignment: Assignment, process: Process) -> Program:
     work = assignment.work
-    process = descend(work.task, sgd, work.start)
     axes = Axes.of({"seed": range(assignment.runs), "learning_rate": [LEARNING_RATE], "weight_decay": [0.0]})
     measures = (minibatch_loss(), _training_loss(work.task))
     return Program(work.name, process, measures, axes, assignment.data, record_steps(work.steps, RECORDS, "even"))

@@ -1,8 +1,9 @@
 """Run-steps per second of the engine and of its peers, in one run: `make bench`, about three minutes on two idle cores.
 
 Every contestant trains the same networks on the same digits, from the same initial weights and on the same minibatches, so
-that final losses agree to rounding. Contestants take turns, and ratios are of rates in the same turn, so that slow drifts of
-the machine cancel; other programs do not, and want the machine idle. The first turn compiles and is not timed.
+that final losses agree to rounding, but for the one that ties two units to follow them. Contestants take turns, and ratios are
+of rates in the same turn, so that slow drifts of the machine cancel; other programs do not, and want the machine idle. The
+first turn compiles and is not timed.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import jax
 import numpy as np
 
 from benchmarks.contestants import Contestant
-from benchmarks.ours import ours
+from benchmarks.ours import following, ours
 from benchmarks.peers_jax import naive_jax
 from benchmarks.works import WORKS, Assignment, Work, assign
 from symmetry_jax.sweeps.devices import core_count, use_all_cores
@@ -94,8 +95,8 @@ def _compare(work: Work, runs: int, repeats: int) -> dict[str, Any]:
 
 
 def _contestants(assignment: Assignment) -> list[Contestant]:
-    """Ours, then the peers that can be had."""
-    contestants = [ours(assignment), naive_jax(assignment)]
+    """Ours, ours with twins followed, then the peers that can be had."""
+    contestants = [ours(assignment), following(assignment), naive_jax(assignment)]
     if HAS_TORCH:
         from benchmarks.peers_torch import eager_loop, ensemble
 
