@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from symmetry_jax import UnitAxis, UnitGroup, permute, separation, tie
 from symmetry_jax.sweeps.precision import numerics
-from symmetry_jax.symmetry.separation import angle, norm, orbits
+from symmetry_jax.symmetry.separation import angle, difference, displace, move, norm, orbits
 from tests.drawing import drawn
 
 GROUP = UnitGroup(
@@ -67,6 +67,27 @@ def test_separation_of_units_chosen_by_traced_indices():
     theta = params()
     found = jax.vmap(lambda j: norm(jnp.subtract(*orbits(theta, GROUP, (0, j)))))(jnp.arange(4))
     np.testing.assert_allclose(found, distances(theta, GROUP)[0], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_displaced_units_differ_by_what_was_asked_for_and_nothing_else_moves():
+    """Also where an array carries the units on two axes: entries between the two units count once."""
+    theta, units = params(), (0, 2)
+    apart = difference(drawn(theta, 1), GROUP, units)
+    moved = displace(theta, GROUP, units, apart)
+    np.testing.assert_allclose(difference(moved, GROUP, units) - difference(theta, GROUP, units), apart, atol=1e-14)
+    np.testing.assert_allclose(np.linalg.norm(flat(moved) - flat(theta)), norm(apart) / np.sqrt(2), rtol=1e-13)
+    swapped = [permute(tree, GROUP, [2, 1, 0, 3]) for tree in (moved, theta)]
+    np.testing.assert_allclose(flat(moved) + flat(swapped[0]), flat(theta) + flat(swapped[1]), atol=1e-14)
+
+
+@pytest.mark.usefixtures("float64")
+def test_one_unit_moves_alone():
+    theta, units = params(), (1, 3)
+    before, after = orbits(theta, GROUP, units), orbits(drawn(theta, 1), GROUP, units)
+    moved = orbits(move(theta, GROUP, units, (after[0] - before[0], jnp.zeros_like(after[1]))), GROUP, units)
+    np.testing.assert_allclose(moved[0], after[0], atol=1e-14)
+    np.testing.assert_allclose(moved[1], before[1], atol=1e-14)
 
 
 def test_no_array_with_the_role_asked_for():
