@@ -173,7 +173,7 @@ def _twins(config: ConfigDict, network: Network, static: Mapping[str, Any], axes
 
 
 def _thresholds(config: ConfigDict, data: Dataset, axes: Axes) -> Program:
-    """The distance at the start from which twins of the default network end just `LINEAR` apart, by bisection; in float64."""
+    """The distance at the start from which twins of the default network end just `LINEAR` apart, found by bisection."""
     network = _network(SETTINGS["default"], data)
     [(group, pair)] = network.pairs.items()
 
@@ -183,7 +183,7 @@ def _thresholds(config: ConfigDict, data: Dataset, axes: Axes) -> Program:
     process = bisect(network.process, "epsilon", BOUNDS, config.steps, arrived)
     measures, steps = (threshold("epsilon"), first_nonfinite_step()), config.steps * config.rounds
     program = _program(config, "thresholds", data, process, measures, axes.without("epsilon"), steps)
-    return dataclasses.replace(program, records=(0, steps), precision="float64")
+    return dataclasses.replace(program, records=(0, steps))
 
 
 def _curvature(config: ConfigDict, data: Dataset, axes: Axes, frozen: bool) -> Program:

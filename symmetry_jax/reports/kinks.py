@@ -57,7 +57,7 @@ def kink_lines(results: Results) -> Iterator[str]:
         never = float((here.crossed == steps).mean())
         off = float(abs(here.before - 1).max())
         yield (
-            f"relu twins {epsilon:g} apart: an example falls between their kinks at step {float(here.crossed.median()):.0f} "
+            f"relu twins {epsilon:.2g} apart: an example falls between their kinks at step {float(here.crossed.median()):.0f} "
             f"(median; never in {never:.0%}); growth until then is {off:.1e} off at most, in the end x "
             f"{float(here.end.median()):.3g} of what was predicted (median)."
         )
