@@ -67,7 +67,6 @@ def _smoke(config: ConfigDict) -> ConfigDict:
     config.records = 11
     config.curvature_steps = 5
     config.few_seeds = 1
-    config.rounds = 4
     config.save_steps = 20
     return config
 

@@ -2,7 +2,7 @@
 
 The transverse exponent says how fast an infinitesimal difference between two tied units would grow. It is mapped over learning
 rate, weight decay and label noise for one network, and read for others that differ from it in one setting. There twins that
-really are apart are held against it, and the curvature that drives it against its closed form.
+really are apart are held against it, and what drives it is looked at: the curvature between twins, part by part, and kinks.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ from symmetry_jax.measures.training import evaluate_accuracy, first_nonfinite_st
 from symmetry_jax.measures.transverse import log_growth, transverse
 from symmetry_jax.reports.curvatures import curvature_claims, curvature_lines, curvature_picture
 from symmetry_jax.reports.exponents import map_claims, map_lines, map_picture, map_sentence
-from symmetry_jax.reports.forecasts import forecast_claims, forecast_lines, forecast_picture, forecast_sentence, forecast_table
+from symmetry_jax.reports.forecasts import forecast_claims, forecast_lines, forecast_pictures, forecast_sentence, forecast_table
 from symmetry_jax.reports.kinks import kink_claims, kink_lines, kink_picture
 from symmetry_jax.reports.thresholds import threshold_claims, threshold_lines, threshold_pictures
 from symmetry_jax.sweeps.axes import Axes, parse_axes
@@ -145,7 +145,7 @@ def build(config: ConfigDict) -> list[Program]:
         network = _network(choose("setting", str(static["setting"]), SETTINGS), data)
         programs += [_tangents(config, network, static, axes), _twins(config, network, static, axes)]
     around = points[0][1]
-    programs += [_thresholds(config, data, around)]
+    programs += [_thresholds(config, data, around)] if any(static["setting"] == "default" for static, _ in points) else []
     programs += [_curvature(config, data, around, frozen) for frozen in (False, True)]
     return [*programs, *_kinks(config, data, around)]
 
@@ -160,7 +160,7 @@ def _map(config: ConfigDict, data: Dataset) -> Program:
 
 def _tangents(config: ConfigDict, network: Network, static: Mapping[str, Any], axes: Axes) -> Program:
     """The exponent in one setting."""
-    measures, runs = (*network.grown, twin_size(network.symmetry, network.pairs)), axes.fix("epsilon", 0.0)
+    measures, runs = (*network.grown, twin_size(network.moving, network.pairs)), axes.fix("epsilon", 0.0)
     program = _program(config, "tangents", network.data, network.followed, measures, runs, config.steps)
     return dataclasses.replace(program, static=static)
 
@@ -267,7 +267,14 @@ def _check(config: ConfigDict) -> None:
         raise InputError(f"config.around.{several[0]} has several values: all but {', '.join(AROUND[:3])} have one")
     if any(not isinstance(epsilon, int | float) or epsilon <= 0 for epsilon in columns["epsilon"]):
         raise InputError("config.around.epsilon: distances above 0, since growth is told of each")
-    for name, least in (("curvature_steps", 1), ("few_seeds", 1), ("rounds", 1)):
+    for name, least in (
+        ("map_steps", 2),
+        ("steps", 2),
+        ("records", 3),
+        ("curvature_steps", 1),
+        ("few_seeds", 1),
+        ("rounds", 1),
+    ):
         if config[name] < least:
             raise InputError(f"{name}={config[name]}: at least {least}")
 
@@ -289,8 +296,8 @@ def answer(results: Results, claims: Sequence[Claim]) -> str:
 
 def pictures(results: Results) -> list[Picture]:
     """The figures, with what they show."""
-    close = [forecast_picture(results), *threshold_pictures(results), curvature_picture(results), kink_picture(results)]
-    return [map_picture(results["map"]), *close]
+    found = [map_picture(results["map"]), *forecast_pictures(results), *threshold_pictures(results)]
+    return [*found, curvature_picture(results), kink_picture(results)]
 
 
 def tables(results: Results) -> list[Table]:

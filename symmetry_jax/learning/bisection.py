@@ -17,7 +17,7 @@ class Bracket:
 
     Attributes:
         memory: of the process itself.
-        low, high: (): the setting is too small at the one and large enough at the other, as far as was tried.
+        low, high: (): the setting is too small at the one and large enough at the other; a bound is believed, not tried.
     """
 
     memory: PyTree
@@ -36,7 +36,8 @@ def bisect(
     """Runs a process again and again for so many steps, each time from its start, with a setting that closes in on a threshold.
 
     After n rounds (n * steps steps) the logarithm of the threshold is known to 2^-n of that of the bounds' ratio. Each run
-    bisects on its own. The steps of a round are numbered from 0, so that every round sees the same minibatches.
+    bisects on its own. The steps of a round are numbered from 0, so that every round sees the same minibatches. A run that goes
+    non-finite in any round is frozen there, as everywhere.
 
     Args:
         process: what is run.
@@ -54,7 +55,8 @@ def bisect(
         return State(state.variables, dataclasses.replace(bracket, memory=state.memory))
 
     def init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
-        del previous
+        if previous is not None:
+            raise ValueError("a bisected process starts anew in each round, not where another program ended")
         low, high = (jnp.asarray(bound, float) for bound in bounds)
         return begin(data, hparams, Bracket((), low, high))
 

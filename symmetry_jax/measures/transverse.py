@@ -57,7 +57,8 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
         directions: tangents of each pair. The first starts in the direction in which `starts.near_tied` moves twins apart.
 
     Raises:
-        InputError: for fewer than 1 direction; if a source of noise in the process lets no difference be followed.
+        InputError: for fewer than 1 direction, or more than a unit has numbers; if a source of noise in the process lets no
+            difference be followed.
     """
     if process.obstacles:
         raise InputError(f"the transverse exponent cannot be followed: {'; '.join(process.obstacles)}")
@@ -76,7 +77,12 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
             apart = _draw(whole.variables, symmetry, pairs, name, hparams["seed"], place)
             return twins[name].difference(dataclasses.replace(blank, variables=apart))
 
-        tangents, growth = _renew({name: [draw(name, place) for place in range(directions)] for name in pairs})
+        drawn = {name: [draw(name, place) for place in range(directions)] for name in pairs}
+        for name, starts in drawn.items():
+            numbers = len(starts[0][0])
+            if directions > numbers:
+                raise InputError(f"directions={directions}: at most {numbers}, the numbers of a unit of {name}")
+        tangents, growth = _renew(drawn)
         return State(whole.variables, Followed(whole.memory, tangents, jax.tree.map(jnp.zeros_like, growth)))
 
     def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:

@@ -27,6 +27,7 @@ COLUMNS = (
     "trusted to",
     "runs in that range",
     "deviation",
+    "distance",
     "log growth of the angle",
     "loss",
 )
@@ -96,36 +97,48 @@ def forecast_claims(results: Results) -> Iterator[Claim]:
 
 def forecast_lines(results: Results) -> Iterator[str]:
     """What is predicted in each setting, and how near twins come to it."""
-    for row in _rows(results):
-        trust = "no distance is between rounding and saturation"
-        if row.start < row.end:
-            bounds = f"trusted from {row.start:.1e} to {row.end:.1e}"
-            trust = f"{bounds}, where {row.runs} pairs end within {row.off:.1e} of it (nine in ten)"
+    rows = list(_rows(results))
+    for row in rows:
         low, middle, high, angle = np.exp([row.low, row.climb, row.high, row.angle])
         yield (
             f"{row.setting}, {row.group}: predicted distance x {middle:.3g} ({low:.3g} to {high:.3g} in nine seeds of ten); "
-            f"{trust}; angle of twins {FEW:g} apart x {angle:.3g}; loss {row.loss:.2g}."
+            f"{_trust(row)}; angle of twins {row.near:.2g} apart x {angle:.3g}; loss {row.loss:.2g}."
         )
         if row.angle < 0 < row.climb:
             yield f"{row.setting}, {row.group}: the twins' distance grows and their angle shrinks: they only grow longer."
+    lost = [name for name in results["tangents"].setting.values.tolist() if name not in {row.setting for row in rows}]
+    if lost:
+        yield f"All runs went non-finite: {', '.join(lost)}."
+
+
+def _trust(row: "_Row") -> str:
+    """Where the prediction may be trusted, in words."""
+    if row.setting.startswith(KINKED):
+        return "kinks, of which it knows nothing, are told apart"
+    if not row.start < row.end:
+        return "no distance is between rounding and saturation"
+    bounds = f"trusted from {row.start:.1e} to {row.end:.1e}"
+    return (
+        f"{bounds}, where {row.runs} pairs end within {row.off:.1e} of it (nine in ten)" if row.runs else f"{bounds}, not tried"
+    )
 
 
 def forecast_sentence(results: Results) -> str:
     """How well growth is predicted, in one sentence."""
-    smooth = [
-        within(ratio(tangents, twins), trusted(tangents))
+    inside = [
+        abs(within(ratio(tangents, twins), trusted(tangents)).values - 1)
         for setting, _, tangents, twins in settings_of(results)
         if not setting.startswith(KINKED)
     ]
-    values = np.concatenate([ratios.values.ravel() for ratios in smooth]) if smooth else np.array([])
-    values = abs(values[np.isfinite(values)] - 1)
-    if not values.size:
+    layers = [off[np.isfinite(off)] for off in inside if np.isfinite(off).any()]
+    if not layers:
         return "No twins started where the exponent may be trusted."
-    share = np.mean(values <= TOLERANCE)
+    off = np.concatenate(layers)
+    tells = "tells" if np.quantile(off, 0.9) <= TOLERANCE else "does not tell"
     return (
-        f"Where rounding and saturation let the exponent be trusted it tells the growth of twins beforehand: {len(values):,} "
-        f"pairs in {len(smooth)} layers of smooth networks end {np.median(values):.1e} off in the median, {share:.1%} of them "
-        f"within {TOLERANCE:.0%}."
+        f"The exponent, read where twins are tied, {tells} how far twins that are apart grow between rounding and saturation: "
+        f"{len(off):,} pairs in {len(layers)} layer{'s' * (len(layers) > 1)} of smooth networks end {np.median(off):.1e} off in "
+        f"the median, {np.mean(off <= TOLERANCE):.1%} of them within {TOLERANCE:.0%}."
     )
 
 
@@ -146,24 +159,29 @@ class _Row(NamedTuple):
     end: float
     runs: int
     off: float
+    near: float
     angle: float
     loss: float
 
 
 def _rows(results: Results) -> Iterator[_Row]:
     for setting, group, tangents, twins in settings_of(results):
-        low, middle, high = tangents.log_growth.isel(step=-1).quantile([0.05, 0.5, 0.95]).values.tolist()
+        climb = tangents.log_growth.isel(step=-1)  # -inf where twins met
+        low, middle, high = climb.quantile([0.05, 0.5, 0.95], method="nearest").values.tolist()
         start, end = trusted(tangents).median("seed").values.tolist()
         ratios = within(ratio(tangents, twins), trusted(tangents))
-        angle = np.log(growth(twins, "angle").isel(step=-1).sel(epsilon=nearest_epsilon(twins, FEW)).median())
+        near = nearest_epsilon(twins, FEW)
+        angle = np.log(growth(twins, "angle").isel(step=-1).sel(epsilon=near).median())
         loss = float(tangents.loss.isel(step=-1).median())
         counted, off = int(ratios.notnull().sum()), deviation(ratios)
-        yield _Row(setting, group, middle, low, high, start, end, counted, off, float(angle), loss)
+        yield _Row(setting, group, middle, low, high, start, end, counted, off, near, float(angle), loss)
 
 
-def forecast_picture(results: Results) -> Picture:
+def forecast_pictures(results: Results) -> Iterator[Picture]:
     """Growth over the predicted one against the distance at the start, a panel for each setting."""
     names = list(dict.fromkeys(setting for setting, *_ in settings_of(results)))
+    if not names:
+        return
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     size = (2.6 * columns, 2.1 * rows)
@@ -189,4 +207,4 @@ def forecast_picture(results: Results) -> Picture:
         panel.minorticks_off()
     figure.supxlabel("distance at the start", fontsize=9)
     figure.supylabel("growth / predicted growth", fontsize=9)
-    return Picture("forecasts", figure, CAPTION)
+    yield Picture("forecasts", figure, CAPTION)

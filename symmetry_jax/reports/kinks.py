@@ -39,14 +39,14 @@ def kinked(results: Results) -> xr.Dataset:
 def kink_claims(results: Results) -> Iterator[Claim]:
     """Whether relu twins move as one linear map tells until a kink is crossed, and most of them not after."""
     runs, steps = _linear(kinked(results)), int(results["relu"].step[-1])
-    off = float(abs(runs.before - 1).quantile(0.9))
-    statement = "relu: growth over the predicted one, less 1, until an example falls between the kinks: nine of ten pairs"
-    yield Claim.near("before kinks", statement, 0, off, TOLERANCE)
-    parted = abs(runs.end - 1).where(runs.crossed < steps)
-    if parted.notnull().sum() > 0:
+    before = _values(abs(runs.before - 1))
+    if before.size:
+        statement = "relu: growth over the predicted one, less 1, until an example falls between the kinks: nine of ten pairs"
+        yield Claim.near("before kinks", statement, 0, float(np.quantile(before, 0.9)), TOLERANCE)
+    parted = _values(abs(runs.end - 1).where(runs.crossed < steps))
+    if parted.size:
         statement = "relu: fraction of pairs more than 2% off their prediction in the end, of those with a kink crossed"
-        share = float((parted > TOLERANCE).sum() / parted.notnull().sum())
-        yield Claim.at_least("after kinks", statement, 0.5, share)
+        yield Claim.at_least("after kinks", statement, 0.5, float(np.mean(parted > TOLERANCE)))
 
 
 def kink_lines(results: Results) -> Iterator[str]:
@@ -54,18 +54,27 @@ def kink_lines(results: Results) -> Iterator[str]:
     runs, steps = _linear(kinked(results)), int(results["relu"].step[-1])
     for epsilon in runs.epsilon.values:
         here = runs.sel(epsilon=epsilon)
-        never = float((here.crossed == steps).mean())
-        off = float(abs(here.before - 1).max())
-        yield (
-            f"relu twins {epsilon:.2g} apart: an example falls between their kinks at step {float(here.crossed.median()):.0f} "
-            f"(median; never in {never:.0%}); growth until then is {off:.1e} off at most, in the end x "
-            f"{float(here.end.median()):.3g} of what was predicted (median)."
+        crossed, before = _values(here.crossed), _values(abs(here.before - 1))
+        early = crossed[crossed < steps]
+        if not crossed.size:
+            continue
+        line = (
+            f"relu twins {epsilon:.2g} apart: an example falls between their kinks in {len(early) / len(crossed):.0%} of seeds"
         )
+        when = f", at step {np.median(early):.0f} in the median of these" if early.size else ""
+        after = _values(here.end.where(here.crossed < steps))
+        what = f"; they end x {np.median(after):.3g} of the predicted growth (median)" if after.size else ""
+        yield f"{line}{when}; until then growth is {before.max():.1e} off the predicted one at most{what}."
 
 
 def _linear(runs: xr.Dataset) -> xr.Dataset:
     """The pairs that start so close that smooth networks would be in their linear range."""
     return runs.sel(epsilon=runs.epsilon <= LINEAR / 10)
+
+
+def _values(array: xr.DataArray) -> np.ndarray:
+    """What is there of an array, in one row."""
+    return array.values[array.notnull().values]
 
 
 def kink_picture(results: Results) -> Picture:

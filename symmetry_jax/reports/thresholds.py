@@ -19,15 +19,18 @@ CAPTION = (
 
 
 def thresholds(results: Results) -> xr.Dataset | None:
-    """For each seed the bracket found, `low` to `high`, and the `predicted` distance; None without the default network."""
-    if "default" not in results["tangents"].setting:
+    """For each seed the bracket found, `low` to `high`, and the `predicted` distance; None without the default network.
+
+    Left out are seeds whose bracket still ends at one of the bounds between which it was looked for: those were never tried.
+    """
+    if "thresholds" not in results:
         return None
-    found = along(settled(results["thresholds"]), "seed").epsilon_threshold.sel(end="last", drop=True)
-    climb = along(settled(results["tangents"]).sel(setting="default", group="hidden_0"), "seed").log_growth.isel(
-        step=-1, drop=True
-    )
-    sides = {side: found.sel(side=side, drop=True) for side in ("low", "high")}
-    both = xr.Dataset({**sides, "climb": climb}).dropna("seed")
+    bounds = along(settled(results["thresholds"]), "seed").epsilon_threshold
+    sides = {side: bounds.sel(side=side, end="last", drop=True) for side in ("low", "high")}
+    tried = [bounds.sel(side=side, end="first", drop=True) != sides[side] for side in sides]
+    tangents = settled(results["tangents"]).sel(setting="default", group="hidden_0")
+    climb = along(tangents, "seed").log_growth.isel(step=-1, drop=True)
+    both = xr.Dataset({**sides, "climb": climb}).where(tried[0] & tried[1]).dropna("seed")
     return both.assign(predicted=("seed", noise_for(LINEAR, both.climb))) if both.sizes["seed"] else None
 
 
@@ -37,13 +40,12 @@ def outside(both: xr.Dataset) -> xr.DataArray:
 
 
 def threshold_claims(results: Results) -> Iterator[Claim]:
-    """Whether the distance needed is the one predicted."""
+    """Whether the distance needed is the one predicted; too wide a bracket says nothing."""
     both = thresholds(results)
-    if both is not None:
-        width = float(np.log(both.high / both.low).max())
+    if both is not None and float(np.log(both.high / both.low).max()) <= TOLERANCE:
         statement = (
-            f"Distance from which twins end {LINEAR:g} apart: log of how far the predicted one is outside of the bracket (log "
-            f"width {width:.2g}) that bisection found, in nine of ten seeds"
+            f"Distance from which twins end {LINEAR:g} apart: log of how far the predicted one is outside of the bracket that "
+            f"bisection found, in nine of ten of {both.sizes['seed']} seeds"
         )
         yield Claim.near("threshold", statement, 0, float(outside(both).quantile(0.9)), TOLERANCE)
 
@@ -53,10 +55,11 @@ def threshold_lines(results: Results) -> Iterator[str]:
     both = thresholds(results)
     if both is not None:
         low, high = float(both.predicted.min()), float(both.predicted.max())
-        off, width = float(outside(both).max()), float((both.high / both.low).max() - 1)
+        off, width = float(np.expm1(outside(both).max())), float((both.high / both.low).max() - 1)
         yield (
             f"To end {LINEAR:g} apart twins of the default network must start {low:.2g} to {high:.2g} apart, depending on the "
-            f"seed; bisection, which told it to {width:.1%}, found what the exponent predicts to {off:.1%} beyond that at most."
+            f"seed; in {both.sizes['seed']} seeds the prediction is at most {off:.1%} outside of what bisection found, which is "
+            f"{width:.1%} wide."
         )
 
 

@@ -67,10 +67,10 @@ def set_all(name, value, **where):
         ("parting", "map", lambda sweep: sweep.log_growth.__imul__(-1)),
         ("merging", "map", lambda sweep: sweep.__setitem__("log_growth", sweep.log_growth * 0 + sweep.step)),
         ("forecast: default hidden_0", "twins", lambda sweep: sweep.separation[{"step": -1}].__imul__(1.05)),
-        ("threshold", "thresholds", lambda sweep: sweep.epsilon_threshold.__imul__(1e3)),
+        ("threshold", "thresholds", lambda sweep: sweep.epsilon_threshold[{"end": -1}].__imul__(1.05)),
         ("gauss-newton", "curvature", set_all("twins", 1e-3, hessian="gauss_newton")),
         ("indefinite", "curvature", set_all("twins", 1e-3, hessian="residual", fan_out="trained")),
-        ("bound: frozen", "curvature", set_all("log_growth", 99.0, fan_out="frozen")),
+        ("bound: frozen", "curvature", lambda sweep: sweep.log_growth[{"step": -1}].__iadd__(2.0)),
         ("relu frozen", "tangents", lambda sweep: sweep.log_growth[{"step": -1}].__imul__(2)),
         ("before kinks", "kinks", lambda sweep: sweep.separation[{"step": 0}].__imul__(1.05)),
     ],
@@ -104,6 +104,7 @@ def test_regions_of_the_map(workdir):
         ({"around__epsilon": "0,1e-3"}, "config.around.epsilon: distances above 0"),
         ({"around__learning_rate": "0.1,0.3"}, "config.around.learning_rate has several values"),
         ({"rounds": 0}, "rounds=0: at least 1"),
+        ({"records": 2}, "records=2: at least 3"),
         ({"around__weight_decay": "-1"}, "axis weight_decay: -1 is outside of"),
         ({"sweep__label_noise": "2"}, "axis label_noise: 2 is outside of"),
     ],
@@ -118,3 +119,30 @@ def test_an_axis_that_the_study_needs():
     del config.around["epsilon"]
     with pytest.raises(InputError, match=r"config\.around needs an axis for epsilon"):
         STUDY.build(config)
+
+
+def test_a_study_of_which_nothing_is_left_says_so(workdir):
+    sweeps = {name: dataset.copy(deep=True) for name, dataset in load_sweeps(workdir).items()}
+    for dataset in sweeps.values():
+        dataset["first_nonfinite_step"] = dataset.first_nonfinite_step * 0 + 5
+    words = STUDY.answer(sweeps, STUDY.claims(sweeps))
+    assert "All runs went non-finite: default, relu_frozen" in words and "nan" not in words
+    STUDY.pictures(sweeps)
+    STUDY.tables(sweeps)
+
+
+def test_thresholds_that_were_never_reached_are_left_out(workdir):
+    sweeps = {name: dataset.copy(deep=True) for name, dataset in load_sweeps(workdir).items()}
+    bounds = sweeps["thresholds"].epsilon_threshold
+    bounds.loc[{"seed": 0, "side": "high", "end": "last"}] = bounds.sel(seed=0, side="high", end="first")
+    words = STUDY.answer(sweeps, [])
+    assert "in 2 seeds the prediction" in words
+    del sweeps["thresholds"]
+    assert "bisection" not in STUDY.answer(sweeps, [])
+
+
+def test_twins_that_start_too_far_apart_say_nothing_of_kinks(workdir):
+    sweeps = {name: dataset.copy(deep=True) for name, dataset in load_sweeps(workdir).items()}
+    sweeps["kinks"] = sweeps["kinks"].assign_coords(epsilon=sweeps["kinks"].epsilon + 0.1)
+    assert not any("kinks" in claim.name for claim in STUDY.claims(sweeps))
+    assert "relu twins" not in STUDY.answer(sweeps, [])

@@ -213,8 +213,10 @@ def test_ties_are_held_after_following():
         transverse(hold(process, symmetry, {"hidden_0": [(0, 1)]}), symmetry, pairs)
 
 
-def test_no_directions():
+def test_directions_that_cannot_be():
     pairs = {"hidden_0": (0, 1)}
     symmetry, process = training(MLP((3,), 10), pairs)
     with pytest.raises(InputError, match="directions=0: at least 1"):
         transverse(process, symmetry, pairs, 0)
+    with pytest.raises(InputError, match="directions=76: at most 75, the numbers of a unit of hidden_0"):
+        followed(symmetry, process, pairs, 76)
