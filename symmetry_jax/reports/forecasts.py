@@ -137,8 +137,8 @@ def forecast_sentence(results: Results) -> str:
     tells = "tells" if np.quantile(off, 0.9) <= TOLERANCE else "does not tell"
     return (
         f"The exponent, read where twins are tied, {tells} how far twins that are apart grow between rounding and saturation: "
-        f"{len(off):,} pairs in {len(layers)} layer{'s' * (len(layers) > 1)} of smooth networks end {np.median(off):.1e} off in "
-        f"the median, {np.mean(off <= TOLERANCE):.1%} of them within {TOLERANCE:.0%}."
+        f"{len(off):,} pairs in {len(layers)} layer{'s' * (len(layers) > 1)} of smooth networks end {np.median(off):.1e} off "
+        f"in the median, {np.mean(off <= TOLERANCE):.1%} of them within {TOLERANCE:.0%}."
     )
 
 

@@ -58,8 +58,8 @@ def threshold_lines(results: Results) -> Iterator[str]:
         off, width = float(np.expm1(outside(both).max())), float((both.high / both.low).max() - 1)
         yield (
             f"To end {LINEAR:g} apart twins of the default network must start {low:.2g} to {high:.2g} apart, depending on the "
-            f"seed; in {both.sizes['seed']} seeds the prediction is at most {off:.1%} outside of what bisection found, which is "
-            f"{width:.1%} wide."
+            f"seed; in {both.sizes['seed']} seeds the prediction is at most {off:.1%} outside of what bisection found, "
+            f"which is {width:.1%} wide."
         )
 
 
