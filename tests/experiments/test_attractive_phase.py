@@ -132,7 +132,9 @@ def test_what_drifts_is_counted_apart(sweeps):
     "changes, words",
     [
         ({"units": 1}, "units=1: a whole number from 2"),
-        ({"opposed_units": 0}, "units=0: a whole number from 2"),
+        ({"opposed_units": 2}, "opposed_units=2: a whole number from 3, one of them opposed"),
+        ({"records": 2}, "records=2: at least 3 records at different steps"),
+        ({"steps": 1}, "steps=1 and records=11: at least 3 records at different steps"),
         ({"activation": "erff"}, "unknown activation 'erff': choose from tanh, erf, relu"),
         ({"biases": "loose"}, "unknown biases 'loose': choose from fixed, free"),
         ({"precision": "float16"}, "unknown precision 'float16'"),
@@ -140,7 +142,9 @@ def test_what_drifts_is_counted_apart(sweeps):
         ({"inputs": 0}, "inputs=0: a whole number, at least 1"),
         ({"plateau_examples": 0}, "batch_size=0: at least 1 example"),
         ({"bias_scale": "-1"}, "axis bias_scale: -1 is outside of [0, inf)"),
-        ({"epsilon": "-1"}, "axis epsilon: -1 is outside of [0, inf)"),
+        ({"epsilon": "-1"}, "axis epsilon: -1 cannot be: a distance above 0"),
+        ({"epsilon": "1e-6,0"}, "axis epsilon: 0 cannot be: a distance above 0"),
+        ({"epsilon": "near"}, "axis epsilon: near cannot be: a distance above 0"),
         ({"zipped": "length+epsilon", "length": "1,2"}, "each axis of this study is one of its own"),
     ],
 )
@@ -148,6 +152,11 @@ def test_a_setting_that_cannot_be_is_told_in_one_line(changes, words):
     with pytest.raises(InputError) as caught:
         STUDY.build(smoke(**changes))
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_twins_of_random_teachers_start_at_the_smallest_distance():
+    programs = STUDY.build(smoke(epsilon="2,1e-6"))
+    assert {tuple(each.axes.columns()["epsilon"]) for each in programs if each.sweep == "teachers_apart"} == {(1e-6,)}
 
 
 @pytest.mark.parametrize("axis", ["activation", "biases", "length", "epsilon", "start_bias"])
