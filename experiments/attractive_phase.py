@@ -174,16 +174,17 @@ def _tied(config: ConfigDict, arm: Arm) -> Program:
     """All units equal, with the difference between two of them followed."""
     symmetry, whole = trained(arm.symmetry, arm.moving), {GROUP: [range(arm.units)]}
     process = hold(transverse(arm.process, symmetry, TWINS), symmetry, whole)
-    measures = (
+    measures = [
         log_growth(TWINS),
         gradient_norm(train(arm.moving)),
         minibatch_loss(""),
         spectrum("curvature", twin_curvature, arm.task, symmetry, TWINS, when="ends"),
-        erf_bias_curvature(arm.task, arm.symmetry, TWINS),
         first_nonfinite_step(),
-    )
+    ]
+    if arm.moving == ALL:  # the claim that is made of it is one of random teachers
+        measures.append(erf_bias_curvature(arm.task, arm.symmetry, TWINS))
     axes = arm.axes.without("epsilon")
-    return Program(arm.sweep, process, measures, axes, arm.data, _records(config), arm.static, config.precision)
+    return Program(arm.sweep, process, tuple(measures), axes, arm.data, _records(config), arm.static, config.precision)
 
 
 def _apart(config: ConfigDict, arm: Arm, after: int) -> Iterator[Program]:
