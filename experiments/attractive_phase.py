@@ -66,6 +66,8 @@ NEEDED = ("activation", "seed", "length", "bias_scale", "start_bias", "start_wei
 ODD = ("erf", "tanh")  # what theory has a threshold for
 BIASES: dict[str, tuple[Array, ...]] = {"fixed": WEIGHTS, "free": HIDDEN}
 TWINS = {GROUP: (0, 1)}
+FEWEST_OPPOSED = 3  # units on one input: of two, one opposed and longer than the other, theory knows no weight of rest
+FEWEST_RECORDS = 3  # one at half of the steps at least, between the first and the last
 
 LIMITS = (
     "Not to be concluded: anything about on-line learning at a finite learning rate, which is where West, Saad & Nabney saw "
@@ -143,6 +145,8 @@ def build(config: ConfigDict) -> list[Program]:
 
 def _lengths(config: ConfigDict, activation: str, biases: str, numbers: Axes) -> Arm:
     """One input, and a teacher with one unit of any length that points the other way."""
+    if type(config.opposed_units) is not int or config.opposed_units < FEWEST_OPPOSED:
+        raise InputError(f"opposed_units={config.opposed_units!r}: a whole number from {FEWEST_OPPOSED}, one of them opposed")
     moving = choose("biases", biases, BIASES)
     static = {"activation": activation, "units": config.opposed_units, "examples": config.examples, "biases": biases}
     return Arm("lengths", static, opposed, quantiles(config.examples), moving, _unbiased(numbers.cut("seed", 1)))
@@ -151,7 +155,7 @@ def _lengths(config: ConfigDict, activation: str, biases: str, numbers: Axes) ->
 def _teachers(config: ConfigDict, activation: str, numbers: Axes) -> Arm:
     """Several inputs, random teachers, and all biases adjustable."""
     static = {"activation": activation, "units": config.units}
-    axes = numbers.without("length").cut("epsilon", 1)
+    axes = numbers.without("length").fix("epsilon", min(numbers.columns()["epsilon"]))
     return Arm("teachers", static, isotropic, gaussian(config.examples, config.inputs), ALL, axes)
 
 
@@ -170,16 +174,17 @@ def _tied(config: ConfigDict, arm: Arm) -> Program:
     """All units equal, with the difference between two of them followed."""
     symmetry, whole = trained(arm.symmetry, arm.moving), {GROUP: [range(arm.units)]}
     process = hold(transverse(arm.process, symmetry, TWINS), symmetry, whole)
-    measures = (
+    measures = [
         log_growth(TWINS),
         gradient_norm(train(arm.moving)),
         minibatch_loss(""),
         spectrum("curvature", twin_curvature, arm.task, symmetry, TWINS, when="ends"),
-        erf_bias_curvature(arm.task, arm.symmetry, TWINS),
         first_nonfinite_step(),
-    )
+    ]
+    if arm.moving == ALL:  # the claim that is made of it is one of random teachers
+        measures.append(erf_bias_curvature(arm.task, arm.symmetry, TWINS))
     axes = arm.axes.without("epsilon")
-    return Program(arm.sweep, process, measures, axes, arm.data, _records(config), arm.static, config.precision)
+    return Program(arm.sweep, process, tuple(measures), axes, arm.data, _records(config), arm.static, config.precision)
 
 
 def _apart(config: ConfigDict, arm: Arm, after: int) -> Iterator[Program]:
@@ -193,7 +198,16 @@ def _apart(config: ConfigDict, arm: Arm, after: int) -> Iterator[Program]:
 
 
 def _records(config: ConfigDict) -> tuple[int, ...]:
-    return record_steps(config.steps, config.records, "even")
+    """When measures are read, at half of the steps too.
+
+    Raises:
+        InputError: for too few.
+    """
+    records = record_steps(config.steps, config.records, "even")
+    if len(records) < FEWEST_RECORDS:
+        allowed = f"at least {FEWEST_RECORDS} records at different steps, since exponents are read over the last half of them"
+        raise InputError(f"steps={config.steps} and records={config.records}: {allowed}")
+    return records
 
 
 def _check_axes(axes: Axes) -> None:
@@ -203,6 +217,9 @@ def _check_axes(axes: Axes) -> None:
     zipped = next((axis.names for axis in axes.axes if len(axis.names) > 1), ())
     if zipped:
         raise InputError(f"zipped={'+'.join(zipped)}: each axis of this study is one of its own")
+    for epsilon in axes.columns()["epsilon"]:
+        if isinstance(epsilon, str) or not epsilon > 0:
+            raise InputError(f"axis epsilon: {epsilon} cannot be: a distance above 0, at which twins are let go")
 
 
 def claims(results: Results) -> list[Claim]:

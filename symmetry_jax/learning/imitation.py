@@ -1,16 +1,20 @@
 """The task of a student that imitates a teacher: another network, of which it sees inputs and outputs alone."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.errors import InputError, choose
 from symmetry_jax.learning.process import Hparams
 from symmetry_jax.learning.starts import Start
 from symmetry_jax.learning.streams import Stream, draw_key
 from symmetry_jax.learning.tasks import MINIBATCHES, Batch, Dataset, Minibatches, Task, minibatch
 
 Lessons = Minibatches | Literal["once", "online"]
+
+Draw = Callable[[Dataset, Hparams, jax.Array], jax.Array]  # the inputs of a step
 
 LESSONS: dict[str, Lessons] = {**MINIBATCHES, "once": "once", "online": "online"}
 
@@ -29,15 +33,10 @@ def imitation(student: Any, teacher: Any, teach: Start, batch_size: int, lessons
             drawn from the seed: "once" for the whole run, or "online", afresh at every step, so that none is seen twice.
 
     Raises:
-        InputError: as `tasks.minibatch` does.
+        InputError: for lessons that there are not; as `tasks.minibatch` does.
     """
-    chosen = minibatch(batch_size, MINIBATCHES.get(lessons, "full"))
-
-    def draw(data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
-        if lessons in MINIBATCHES:
-            return chosen(data, hparams, step).inputs
-        key = draw_key(hparams["seed"], Stream.MINIBATCH, step if lessons == "online" else 0)
-        return jax.random.normal(key, (batch_size, *data.shape), data.train.inputs.dtype)
+    lessons = choose("lessons", lessons, LESSONS)
+    draw = _sampled(batch_size, MINIBATCHES[lessons]) if lessons in MINIBATCHES else _normal(batch_size, lessons == "online")
 
     def batch(data: Dataset, hparams: Hparams, step: jax.Array) -> Batch:
         inputs = draw(data, hparams, step)
@@ -47,3 +46,21 @@ def imitation(student: Any, teacher: Any, teach: Start, batch_size: int, lessons
         return jnp.mean(jnp.sum(jnp.square(outputs - targets), axis=-1)) / 2
 
     return Task(student.apply, loss, batch)
+
+
+def _sampled(batch_size: int, minibatches: Minibatches) -> Draw:
+    """From the training set."""
+    chosen = minibatch(batch_size, minibatches)
+    return lambda data, hparams, step: chosen(data, hparams, step).inputs
+
+
+def _normal(batch_size: int, afresh: bool) -> Draw:
+    """Standard normal inputs, at every step others, or for the whole run the same."""
+    if batch_size < 1:
+        raise InputError(f"batch_size={batch_size}: at least 1 example")
+
+    def draw(data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
+        key = draw_key(hparams["seed"], Stream.MINIBATCH, step if afresh else 0)
+        return jax.random.normal(key, (batch_size, *data.shape), data.train.inputs.dtype)
+
+    return draw

@@ -12,7 +12,19 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from symmetry_jax.reports.attraction import above_bias_curvature, each_pair, fates, rounding, signs, tendencies, worst
+from symmetry_jax.reports.attraction import (
+    SLACK,
+    close,
+    each_pair,
+    fates,
+    lowest_at_rest,
+    rounding,
+    signs,
+    tendencies,
+    told,
+    untold,
+    worst,
+)
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
 from symmetry_jax.theory.erf_plateau import escape_rate, plateau_loss
 
@@ -27,9 +39,10 @@ TABLE = (
     "of their twins at the end."
 )
 SHARES = (
-    "Share of resting students that attract, of random teachers on several inputs, against the hidden biases with which "
-    "students start; all biases adjustable, all scales of the teachers' biases together. Bars: 95% intervals (Clopper and "
-    "Pearson). Students that still drift are left out. Points are set a little apart along the axis."
+    "Share of students that attract, of those at rest that attract or repel, of random teachers on several inputs, against "
+    "the hidden biases with which students start; all biases adjustable, all scales of the teachers' biases together. Bars: "
+    "95% intervals (Clopper and Pearson). Students that still drift, and those that cannot be told, are left out. Points are "
+    "set a little apart along the axis."
 )
 
 
@@ -37,15 +50,19 @@ def teacher_claims(results: Results) -> Iterator[Claim]:
     """Signs and fates for all; what theory says of erf; how often gelu attracts."""
     for setting, tied, apart in each_pair(results, "teachers", STATIC):
         name = setting["activation"]
-        told, fate = signs(tied), fates(tied, apart)
-        statement = f"{name}, random teachers: share of {int(told.notnull().sum())} students at rest whose lowest curvature "
+        right = signs(tied)
+        statement = f"{name}, random teachers: share of {int(right.notnull().sum())} students at rest whose lowest curvature "
         statement += "has the sign that the exponent asks for"
-        yield Claim.near(f"sign: {name}", statement, 1, float(told.mean()), 0)
-        statement = f"{name}, random teachers: share of {int(fate.notnull().sum())} pairs of twins, let go, that merge or part "
-        statement += "as the sign of the exponent says"
-        yield Claim.near(f"teacher fates: {name}", statement, 1, float(fate.mean()), 0)
+        yield Claim.near(f"sign: {name}", statement, 1, float(right.mean()), 0)
+        yield from _fate_claims(name, fates(tied, apart)) if close(apart) else ()
         yield from _erf_claims(tied) if name == "erf" else ()
         yield from _gelu_claims(tied) if name == "gelu" else ()
+
+
+def _fate_claims(name: str, fate: xr.DataArray) -> Iterator[Claim]:
+    statement = f"{name}, random teachers: share of {int(fate.notnull().sum())} pairs of twins, let go, that merge or part "
+    statement += "as the sign of the exponent says"
+    yield Claim.near(f"teacher fates: {name}", statement, 1, float(fate.mean()), 0)
 
 
 def _erf_claims(tied: xr.Dataset) -> Iterator[Claim]:
@@ -53,10 +70,10 @@ def _erf_claims(tied: xr.Dataset) -> Iterator[Claim]:
     apart = bent.sel(source="measured") - bent.sel(source="predicted")
     statement = "erf, random teachers: curvature along the bias less -w . dL/dw, largest of all students, at rest or not"
     yield Claim.near("identity: erf", statement, 0, worst(apart), rounding(tied.lowest))
-    statement = "erf, random teachers: lowest curvature less that along the bias, largest of all students"
-    yield Claim.at_most("bound: erf", statement, rounding(tied.lowest), float(above_bias_curvature(tied).max(skipna=False)))
-    resting = int(tied.phase.notnull().sum())
-    statement = f"erf, random teachers: share of {resting} students at rest that attract, all biases being adjustable"
+    statement = "erf, random teachers: lowest curvature, which is 0 at the most where there is no gradient, largest of all "
+    statement += "students at rest (what is left of their gradient counts)"
+    yield Claim.at_most("bound: erf", statement, SLACK, lowest_at_rest(tied))
+    statement = f"erf, random teachers: share of {_counted(tied)} that attract, all biases being adjustable"
     yield Claim.at_most("never: erf", statement, 0, float(share(tied)))
 
 
@@ -64,33 +81,40 @@ def _gelu_claims(tied: xr.Dataset) -> Iterator[Claim]:
     shares = share(tied, "start_bias")
     low, high = float(tied.start_bias.min()), float(tied.start_bias.max())
     if low < high:
-        statement = f"gelu, random teachers: share of students at rest that attract, from a start bias of {low:g}: a majority"
+        statement = "gelu, random teachers: share that attract, of students at rest that attract or repel, from a start bias "
+        statement += f"of {low:g}: a majority"
         yield Claim.at_least("majority: gelu", statement, HALF, float(shares.sel(start_bias=low)))
         statement = f"gelu, random teachers: the same, less the share from a start bias of {high:g}"
         yield Claim.at_least("start: gelu", statement, HALF, float(shares.sel(start_bias=low) - shares.sel(start_bias=high)))
 
 
 def share(tied: xr.Dataset, *kept: str) -> xr.DataArray:
-    """The share of students at rest that attract, along the axes that are kept; nan where none rests."""
-    dims = [dim for dim in tied.phase.dims if dim not in kept]
-    return (tied.phase == -1).where(tied.phase.notnull()).mean(dims)
+    """The share of students that attract, of those told, along the axes that are kept; nan where none is told."""
+    phase = told(tied)
+    return (phase == -1).where(phase.notnull()).mean([dim for dim in phase.dims if dim not in kept])
+
+
+def _counted(tied: xr.Dataset) -> str:
+    """How many students at rest are told, and how many are not."""
+    rest = f"; {untold(tied):,} more cannot be told" if untold(tied) else ""
+    return f"{int(told(tied).notnull().sum()):,} students at rest{rest}"
 
 
 def plateau_claims(results: Results) -> Iterator[Claim]:
     """Rate and loss on the plateau that is known, over samples."""
     for setting, tied in _plateaus(results):
         rate = np.log(1 + float(tied.learning_rate) * escape_rate(setting["units"]))
-        told = [
+        known = [
             ("plateau", "transverse exponent", tied.exponent, float(rate)),
             ("plateau loss", "loss", tied.loss.isel(step=-1, drop=True), plateau_loss(setting["units"])),
         ]
-        for name, what, values, expected in told:
+        for name, what, values, expected in known:
             mean, error = _mean(values)
             statement = (
-                f"erf, biases fixed, orthonormal teacher: {what} of equal units, mean over {values.size} samples, against the "
+                f"erf, biases fixed, orthonormal teacher: {what} of equal units, mean over {_samples(values)}, against the "
                 f"population ({ERRORS} standard errors count)"
             )
-            if np.isfinite(error):
+            if values.size > 1:
                 yield Claim.near(name, statement, expected, mean, ERRORS * error)
 
 
@@ -102,62 +126,81 @@ def _plateaus(results: Results) -> Iterator[tuple[dict, xr.Dataset]]:
 
 
 def _mean(values: xr.DataArray) -> tuple[float, float]:
-    """The mean and its standard error; nan where a number is missing, or there is only one."""
-    numbers = values.values.reshape(-1)
-    spread = numbers.std(ddof=1) if numbers.size > 1 else np.nan
-    return float(numbers.mean()), float(spread / np.sqrt(numbers.size))
+    """The mean of the numbers that there are and its standard error; nan where there are none, or only one."""
+    numbers = values.values[np.isfinite(values.values)]
+    spread = numbers.std(ddof=1) / np.sqrt(numbers.size) if numbers.size > 1 else np.nan
+    return float(numbers.mean()) if numbers.size else np.nan, float(spread)
+
+
+def _samples(values: xr.DataArray) -> str:
+    """How many there are of the numbers that should be."""
+    kept = int(np.isfinite(values).sum())
+    return f"{kept} samples" if kept == values.size else f"{kept} of {values.size} samples, since the others diverged"
 
 
 def teacher_sentence(results: Results) -> str:
     """How often equal units attract once all biases are adjustable."""
     found = []
     for setting, tied, _ in each_pair(results, "teachers", STATIC):
-        shares = share(tied, "start_bias")
-        resting = int(tied.phase.notnull().sum())
-        if not resting:
-            continue
-        if not float(share(tied)):
-            known = ", as theory says" if setting["activation"] == "erf" else ""
-            found.append(f"{setting['activation']} never attracts ({resting:,} students at rest{known})")
-        else:
-            ends = [tied.start_bias.min().item(), tied.start_bias.max().item()]
-            told = " and ".join(f"{float(shares.sel(start_bias=end)):.0%} from a start bias of {end:g}" for end in ends)
-            found.append(f"{setting['activation']} attracts in {told}")
+        if bool(tied.phase.notnull().any()):
+            found.append(f"{setting['activation']} {_attracts(setting['activation'], tied)}")
     if not found:
         return "With all biases adjustable no student of a random teacher came to rest."
     return f"With all biases adjustable and random teachers on several inputs, {', '.join(found)}."
+
+
+def _attracts(name: str, tied: xr.Dataset) -> str:
+    """How often, of the students at rest that are told."""
+    overall = float(share(tied))
+    if np.isnan(overall):
+        return f"is not told to attract or to repel ({untold(tied):,} students at rest)"
+    if not overall:
+        return f"never attracts ({_counted(tied)}{', as theory says' if name == 'erf' else ''})"
+    starts = share(tied, "start_bias").dropna("start_bias").sortby("start_bias")
+    ends = dict.fromkeys([starts.start_bias.values[0].item(), starts.start_bias.values[-1].item()])
+    shares = " and ".join(f"{float(starts.sel(start_bias=end)):.0%} from a start bias of {end:g}" for end in ends)
+    return f"attracts in {shares}, of the students at rest that are told"
 
 
 def teacher_lines(results: Results) -> Iterator[str]:
     """How many students rest, attract and repel, line by line."""
     for setting, tied, apart in each_pair(results, "teachers", STATIC):
         phase, runs = tied.phase, int(tied.exponent.notnull().sum())
+        if not runs:
+            yield f"- {setting['activation']}, random teachers: every student diverged."
+            continue
         counts = [int((phase == sign).sum()) for sign in (-1, 1, 0)]
         drift = runs - int(phase.notnull().sum())
         yield (
             f"- {setting['activation']}, random teachers: of {runs:,} students {counts[0]:,} attract, {counts[1]:,} repel, "
-            f"{counts[2]:,} cannot be told, and {drift:,} still drift at the end. {_fate_words(tied, apart)}"
+            f"{counts[2]:,} cannot be told, and {drift:,} still drift at the end.{_fate_words(tied, apart)}"
         )
 
 
 def _fate_words(tied: xr.Dataset, apart: xr.Dataset) -> str:
     fate = fates(tied, apart)
+    if not bool(fate.notnull().any()):
+        return ""
     attracting = (apart.loss.isel(step=-1) / tied.loss.isel(step=-1)).where(tied.phase == -1)
     kept = f" Where they merge they keep {float(attracting.median()):.0%} of the loss." if attracting.notnull().any() else ""
-    return f"Twins that are let go do as the exponent says in {int(fate.sum()):,} of {int(fate.notnull().sum()):,} cases.{kept}"
+    return (
+        f" Twins that are let go do as the exponent says in {int(fate.sum()):,} of {int(fate.notnull().sum()):,} cases.{kept}"
+    )
 
 
 def plateau_lines(results: Results) -> Iterator[str]:
     """The plateau that is known."""
     for setting, tied in _plateaus(results):
         mean, error = _mean(tied.exponent)
+        start = "- erf, biases fixed, orthonormal teacher:"
+        if np.isnan(mean):
+            yield f"{start} every student diverged."
+            continue
         rate = np.log(1 + float(tied.learning_rate) * escape_rate(setting["units"]))
-        spread = f"{float(tied.exponent.min()):.4f} to {float(tied.exponent.max()):.4f}"
-        yield (
-            f"- erf, biases fixed, orthonormal teacher: equal units repel at {mean:.5f} a step in the mean over "
-            f"{tied.sizes['seed']} samples (standard error {error:.5f}; one sample says {spread}), where the population has "
-            f"{rate:.5f}."
-        )
+        spread = f"one sample says {float(tied.exponent.min()):.4f} to {float(tied.exponent.max()):.4f}"
+        told_apart = f" (standard error {error:.5f}; {spread})" if np.isfinite(error) else ""
+        grow = f"the difference between equal units goes by {mean:+.5f} a step in its logarithm"
+        yield f"{start} {grow}, the mean over {_samples(tied.exponent)}{told_apart}, where the population has {rate:+.5f}."
 
 
 def teacher_table(results: Results) -> Table:
@@ -185,7 +228,7 @@ def _draw_shares(found: dict[str, xr.Dataset]) -> Figure:
     figure, panel = plt.subplots(figsize=(6.4, 3.6))
     for number, (name, tied) in enumerate(found.items()):
         dims = [dim for dim in tied.phase.dims if dim != "start_bias"]
-        attract, resting = (tied.phase == -1).sum(dims).values, tied.phase.notnull().sum(dims).values
+        attract, resting = (tied.phase == -1).sum(dims).values, told(tied).notnull().sum(dims).values
         starts = tied.start_bias.values + 0.03 * (number - (len(found) - 1) / 2)
         ends = np.array([_interval(*counts) for counts in zip(attract, resting, strict=True)]).T
         shares = np.where(resting > 0, attract / np.maximum(resting, 1), np.nan)

@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from symmetry_jax.reports.attraction import (
-    above_bias_curvature,
+    SLACK,
+    close,
     each_pair,
     fates,
     first,
     growths,
+    lowest_at_rest,
     rounding,
     worst,
 )
@@ -34,15 +36,14 @@ TABLE = (
 )
 EXPONENTS = (
     "Transverse exponent of equal units on one input, against the length of the teacher's unit that points the other way. "
-    "Below 0 (shaded) units that are almost equal merge. Line: the population, by theory, with biases fixed; it crosses 0 at "
-    "the dotted length. Points lie a little beside it because they are from a finite sample, of which theory has the crossing "
-    "as well. With hidden biases adjustable (open) nothing is left below 0 but what cannot be told from 0."
+    "Below 0 (shaded) units that are almost equal merge."
 )
+LINE = " Line: the population, by theory, with biases fixed; full points lie beside it because they are from a finite sample."
 FATES = (
-    "Twins that are let go where equal units rest, at length {length:g}, biases fixed. Left: how far apart they are. Right: "
-    "the loss over that of equal units. The losses of twins that start close lie on each "
-    "other. Those that start {far:g} apart are outside of what attracts, and learn the task."
+    "{name}. Twins that are let go at length {length:g}, biases fixed, where equal units {phase}. Left: how far apart they "
+    "are. Right: the loss over that of equal units.{ends}"
 )
+PHASES: dict[float, str] = {-1: "attract", 0: "cannot be told to attract or to repel", 1: "repel"}
 
 
 def length_claims(results: Results) -> Iterator[Claim]:
@@ -51,17 +52,21 @@ def length_claims(results: Results) -> Iterator[Claim]:
         name = setting["activation"]
         if setting["biases"] == "fixed":
             yield from _threshold_claims(setting, tied)
-            yield from _twin_claims(name, tied, apart)
+            yield from _fate_claims(name, tied, apart) if close(apart) else ()
+            yield from _escape_claims(name, tied, apart.sel(epsilon=apart.epsilon >= FAR))
         elif name == "erf":
-            statement = "erf, one input, biases adjustable: lowest curvature less that along the bias, largest of all lengths"
-            yield Claim.at_most("adjustable: erf", statement, rounding(tied.lowest), float(above_bias_curvature(tied).max()))
+            statement = (
+                "erf, one input, biases adjustable: lowest curvature, which is 0 at the most where there is no gradient, "
+            )
+            statement += "largest of all lengths at rest (what is left of the gradient counts)"
+            yield Claim.at_most("adjustable: erf", statement, SLACK, lowest_at_rest(tied))
 
 
 def _threshold_claims(setting: dict, tied: xr.Dataset) -> Iterator[Claim]:
     name, lengths = setting["activation"], tied.length.values
     expected = _threshold(setting, lengths, setting["examples"])
     if np.isfinite(expected):
-        gaps = np.diff(lengths)[np.searchsorted(lengths, expected) - 1]
+        gaps = np.diff(lengths)[max(np.searchsorted(lengths, expected) - 1, 0)]
         statement = (
             f"{name}, one input, biases fixed: length at which the exponent crosses 0 on this sample (a quarter of the "
             f"distance between lengths counts; the population has {_threshold(setting, lengths):.4f})"
@@ -73,20 +78,26 @@ def _threshold_claims(setting: dict, tied: xr.Dataset) -> Iterator[Claim]:
     yield Claim.near(f"rate: {name}", statement, 0, worst(apart), rounding(tied.exponent))
 
 
-def _twin_claims(name: str, tied: xr.Dataset, apart: xr.Dataset) -> Iterator[Claim]:
+def _fate_claims(name: str, tied: xr.Dataset, apart: xr.Dataset) -> Iterator[Claim]:
     fate = fates(tied, apart)
     statement = (
         f"{name}, one input, biases fixed: share of {int(fate.notnull().sum())} pairs of close twins that merge or part as the "
         "sign of the exponent says"
     )
     yield Claim.near(f"length fates: {name}", statement, 1, float(fate.mean()), 0)
-    far, attracts = apart.sel(epsilon=apart.epsilon >= FAR), tied.phase == -1
+
+
+def _escape_claims(name: str, tied: xr.Dataset, far: xr.Dataset) -> Iterator[Claim]:
+    attracts = tied.phase == -1
     if far.sizes["epsilon"] and bool(attracts.any()):
+        left = xr.where(
+            attracts, _loss_left(tied, far), 0
+        )  # that of twins which diverged is missing, and no loss is at most nan
         statement = (
             f"{name}, one input, biases fixed, where equal units attract: loss of twins that were {FAR:g} or more apart, at "
             "the end, over that of equal units, largest"
         )
-        yield Claim.at_most(f"escape: {name}", statement, LEFT, float(_loss_left(tied, far).where(attracts).max()))
+        yield Claim.at_most(f"escape: {name}", statement, LEFT, worst(left))
 
 
 def _threshold(setting: dict, lengths: np.ndarray, examples: int | None = None) -> float:
@@ -124,47 +135,77 @@ def length_sentence(results: Results) -> str:
     for setting, tied, _ in each_pair(results, "lengths", STATIC):
         crossing = float(_crossings(first(tied, "length"))) if setting["biases"] == "fixed" else float("nan")
         if np.isfinite(crossing):
-            told = [_threshold(setting, tied.length.values, examples) for examples in (setting["examples"], None)]
-            theory = f"theory: {told[0]:.2f} on this sample, {told[1]:.2f} in the population"
+            known = [_threshold(setting, tied.length.values, examples) for examples in (setting["examples"], None)]
+            theory = f"theory: {_number(known[0])} on this sample, {_number(known[1])} in the population"
             found.append(f"{crossing:.2f} with {setting['activation']} ({theory})")
     if not found:
-        return "On one input no teacher was tried, or none found, from which on equal units without biases attract."
+        return "On one input no length was found from which on equal units without biases attract."
     return (
         "On one input equal units without biases attract, so that twins merge instead of parting, once the unit of their "
         f"teacher that points the other way is longer than {' and '.join(found)}."
     )
 
 
+def _number(length: float) -> str:
+    return f"{length:.2f}" if np.isfinite(length) else "none"
+
+
 def length_lines(results: Results) -> Iterator[str]:
     """What becomes of twins on one input, line by line."""
     for setting, tied, apart in each_pair(results, "lengths", STATIC):
         one, twins = first(tied, "length"), first(apart, "length", "epsilon")
-        merging = one.length.values[(one.phase == -1).values]
         name = f"- {setting['activation']}, one input, biases {'fixed' if setting['biases'] == 'fixed' else 'adjustable'}"
-        if setting["biases"] == "free":
-            bent = one.lowest.values[one.length.values >= SHOWN]
-            seen = f"{len(merging)} of {one.sizes['length']} lengths attract"
-            yield f"{name}: {seen}{_curved(bent, rounding(one.lowest)) if bent.size else ''}."
-        elif merging.size:
-            yield f"{name}: lengths {merging.min():g} to {merging.max():g} are told to attract. {_twins_told(one, twins)}"
+        if not bool(one.exponent.notnull().any()):
+            yield f"{name}: every student diverged."
+        elif setting["biases"] == "free":
+            yield f"{name}: {_merging(one)} of {one.sizes['length']} lengths attract{_curved(one)}."
         else:
-            yield f"{name}: no length is told to attract."
+            yield f"{name}: {_lengths_told(one)}{_twins_told(one, twins)}"
 
 
-def _curved(bent: np.ndarray, nothing: float) -> str:
+def _lengths_told(tied: xr.Dataset) -> str:
+    """The lengths at which equal units attract, which ascend."""
+    places = np.flatnonzero(tied.phase.values == -1)
+    if not places.size:
+        return "no length is told to attract."
+    shortest, longest = tied.length.values[places[[0, -1]]]
+    if places.size == 1:
+        return f"length {shortest:g} is told to attract."
+    gaps = f", {places.size} of {np.ptp(places) + 1}," if places.size <= np.ptp(places) else ""
+    return f"lengths {shortest:g} to {longest:g}{gaps} are told to attract."
+
+
+def _curved(tied: xr.Dataset) -> str:
     """The lowest curvatures of long units, in words."""
-    if abs(bent).max() <= nothing:
+    bent = tied.lowest.sel(length=tied.length >= SHOWN).dropna("length").values
+    if not bent.size:
+        return ""
+    if abs(bent).max() <= rounding(tied.lowest):
         return f"; from length {SHOWN:g} on the lowest curvature is 0, and a difference between biases stays as it is"
     return f"; from length {SHOWN:g} on the lowest curvature is {bent.min():.1e} to {bent.max():.1e}"
 
 
 def _twins_told(tied: xr.Dataset, apart: xr.Dataset) -> str:
-    """How far twins may be that merge, and what becomes of the others, where equal units attract."""
-    merges = (growths(apart) < 0).where(tied.phase == -1, True).all("length")
-    near, far = (", ".join(f"{value:g}" for value in apart.epsilon.values[merges.values == keep]) for keep in (True, False))
-    left = float(_loss_left(tied, apart).sel(epsilon=~merges).where(tied.phase == -1).max()) if far else float("nan")
-    escape = f"; from {far} apart they leave, to at most {left:.1e} of the loss of equal units" if far else ""
-    return f"Twins {near or 'at no distance tried'} apart come closer at all of them{escape}."
+    """For each distance at how many of the lengths that attract twins come closer, and what becomes of those that never do."""
+    attracts = tied.phase == -1
+    grown, lengths = growths(apart).where(attracts), int(attracts.sum())
+    if not lengths or not bool(grown.notnull().any()):
+        return " All twins diverged there." if lengths else ""
+    closer, diverged = (grown < 0).sum("length"), lengths - grown.notnull().sum("length")
+    every, none = closer == lengths, (closer == 0) & (diverged < lengths)
+    found = [f"{_distances(every)} apart at all of them"] if bool(every.any()) else []
+    for epsilon in apart.epsilon.values[~(every | none).values]:
+        lost = int(diverged.sel(epsilon=epsilon))
+        count = f"{epsilon:g} apart at {int(closer.sel(epsilon=epsilon))} of {lengths}"
+        found.append(f"{count}, while {lost} diverge" if lost else count)
+    if bool(none.any()):
+        left = float(_loss_left(tied, apart).sel(epsilon=none).where(attracts).max())
+        found.append(f"{_distances(none)} apart at none, and end with at most {left:.1e} of the loss of equal units")
+    return f" Twins come closer that start {'; '.join(found)}."
+
+
+def _distances(chosen: xr.DataArray) -> str:
+    return ", ".join(f"{value:g}" for value in chosen.epsilon.values[chosen.values])
 
 
 def length_table(results: Results) -> Table:
@@ -187,12 +228,43 @@ def length_pictures(results: Results) -> Iterator[Picture]:
     """Exponents against lengths; twins at one of these."""
     pairs = list(each_pair(results, "lengths", STATIC))
     if pairs:
-        yield Picture("exponents", _draw_exponents([(setting, first(tied, "length")) for setting, tied, _ in pairs]), EXPONENTS)
+        found = [(setting, first(tied, "length")) for setting, tied, _ in pairs]
+        yield Picture("exponents", _draw_exponents(found), _exponents_told(found))
     for setting, tied, apart in [pair for pair in pairs if pair[0]["biases"] == "fixed"][:1]:
         length = float(tied.length.sel(length=SHOWN, method="nearest"))
-        figure = _draw_twins(first(tied, "length").sel(length=length), first(apart, "length", "epsilon").sel(length=length))
-        caption = FATES.format(length=length, far=float(apart.epsilon.max()))
-        yield Picture("twins", figure, f"{setting['activation']}. {caption}")
+        one, twins = first(tied, "length").sel(length=length), first(apart, "length", "epsilon").sel(length=length)
+        yield Picture("twins", _draw_twins(one, twins), _fates_told(setting["activation"], one, twins))
+
+
+def _exponents_told(found: list[tuple[dict, xr.Dataset]]) -> str:
+    """What the figure of exponents shows, of the biases that were tried."""
+    fixed, free = ([pair for pair in found if pair[0]["biases"] == biases] for biases in ("fixed", "free"))
+    crossings = {setting["activation"]: _threshold(setting, tied.length.values) for setting, tied in fixed}
+    dotted = [f"{length:.2f} for {name}" for name, length in crossings.items() if np.isfinite(length)]
+    crossed = f" The line crosses 0 at the dotted length, {' and '.join(dotted)}." if dotted else ""
+    attract, tried = sum(_merging(tied) for _, tied in free), sum(tied.sizes["length"] for _, tied in free)
+    opened = f" With hidden biases adjustable (open) {attract} of {tried} points are told to attract." if free else ""
+    return f"{EXPONENTS}{LINE if fixed else ''}{crossed}{opened}"
+
+
+def _merging(tied: xr.Dataset) -> int:
+    return int((tied.phase == -1).sum())
+
+
+def _fates_told(name: str, tied: xr.Dataset, apart: xr.Dataset) -> str:
+    """What the figure of twins shows, of the distances that were tried."""
+    grown, left, phase = growths(apart), _loss_left(tied, apart), float(tied.phase)
+    drifts = "still drift" if bool(tied.exponent.notnull()) else "diverged"
+    closer, farther, ends = left.where(grown < 0), left.where(grown >= 0), ""
+    if bool(closer.notnull().any()):
+        kept = f"keep {float(closer.min()):.0%} of the loss or more"
+        ends += f" Those that start {_distances(closer.notnull())} apart come closer, and {kept}."
+    if bool(farther.notnull().any()):
+        kept = f"keep {float(farther.max()):.1e} of the loss or less"
+        ends += f" Those that start {_distances(farther.notnull())} apart do not come closer, and {kept}."
+    if bool(grown.isnull().any()):
+        ends += f" Those that start {_distances(grown.isnull())} apart diverged."
+    return FATES.format(name=name, length=float(tied.length), phase=PHASES.get(phase, drifts), ends=ends)
 
 
 def _draw_exponents(found: list[tuple[dict, xr.Dataset]]) -> Figure:

@@ -40,7 +40,10 @@ def population() -> Inputs:
 
 
 def quantiles(examples: int) -> Inputs:
-    """So many points of which each stands for an equally likely part of N(0, 1): the median of that part."""
+    """So many points of which each stands for an equally likely part of N(0, 1): the median of that part.
+
+    `learning.data.gaussian` has the same ones in its own words, since it may not import theory; a test compares the two.
+    """
     return Inputs(ndtri((np.arange(examples) + 0.5) / examples), np.full(examples, 1 / examples))
 
 
@@ -53,18 +56,24 @@ def means(activation: str, units: int, weight: float, length: float, inputs: Inp
 
 
 def rest(activation: str, units: int, length: float, inputs: Inputs) -> float:
-    """The weight at which the student rests."""
-    return brentq(lambda weight: means(activation, units, weight, length, inputs)[0], *WEIGHTS, xtol=1e-14)
+    """The weight above 0 at which the student rests; nan if it rests nowhere there, as two units may when one is opposed."""
+
+    def pull(weight: float) -> float:
+        return means(activation, units, weight, length, inputs)[0]
+
+    if pull(WEIGHTS[0]) * pull(WEIGHTS[1]) > 0:
+        return float("nan")
+    return brentq(pull, *WEIGHTS, xtol=1e-14)
 
 
 def curvature(activation: str, units: int, length: float, inputs: Inputs) -> float:
-    """mu where the student rests."""
+    """mu where the student rests; nan if it rests nowhere."""
     return means(activation, units, rest(activation, units, length, inputs), length, inputs)[1]
 
 
 @functools.cache
 def threshold(activation: str, units: int, shortest: float, longest: float, examples: int | None = None) -> float:
-    """The length between two others at which the curvature changes its sign; nan if it does not between these.
+    """The length between two others at which the curvature changes its sign; nan if it does not, or is not known at one.
 
     Args:
         activation: phi.
@@ -75,6 +84,6 @@ def threshold(activation: str, units: int, shortest: float, longest: float, exam
     """
     inputs = population() if examples is None else quantiles(examples)
     ends = [curvature(activation, units, length, inputs) for length in (shortest, longest)]
-    if ends[0] * ends[1] > 0:
+    if not ends[0] * ends[1] <= 0:
         return float("nan")
     return brentq(lambda length: curvature(activation, units, length, inputs), shortest, longest, xtol=1e-10)

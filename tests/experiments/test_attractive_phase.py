@@ -94,6 +94,9 @@ LAST = {"end": "last"}
             ("teachers", "curvature", lambda old: old * 0 + 1e-3, {"bound": "lowest", "seed": 1}),
         ),
         ("never: erf", ("teachers", "log_growth", lambda old: -old, {"activation": "erf"})),
+        ("never: erf", ("teachers", "log_growth", lambda old: old * 1e-9, {"activation": "erf"})),
+        ("escape: erf", ("lengths_apart", "first_nonfinite_step", lambda old: old * 0, {"end": "last", "epsilon": 2})),
+        ("plateau", ("plateau", "first_nonfinite_step", lambda old: old * 0, {"end": "last"})),
         ("teacher fates: erf", ("teachers_apart", "separation", lambda old: old * 0, {"step": 1000})),
         ("teacher fates: gelu", ("teachers_apart", "separation", lambda old: old * 1e9, {"step": 1000})),
         ("majority: gelu", ("teachers", "log_growth", lambda old: -old, {"activation": "gelu"})),
@@ -119,6 +122,89 @@ def test_the_answer_is_two_sentences_and_details_from_the_results(sweeps):
     assert "no student of a random teacher came to rest" in STUDY.answer(drifting, STUDY.claims(drifting))
 
 
+def words(prepared):
+    """All that is said about results: the answer and the captions."""
+    captions = [picture.caption for picture in STUDY.pictures(prepared)]
+    plt.close("all")
+    STUDY.tables(prepared)
+    return "\n".join([STUDY.answer(prepared, STUDY.claims(prepared)), *captions])
+
+
+def diverge(*sweeps):
+    return [(sweep, "first_nonfinite_step", lambda old: old * 0, {"end": "last"}) for sweep in sweeps]
+
+
+@pytest.mark.parametrize(
+    "lost, said",
+    [
+        (["lengths"], "erf, one input, biases fixed: every student diverged."),
+        (["lengths"], "where equal units diverged"),
+        (["lengths_apart"], "told to attract. All twins diverged there."),
+        (["teachers"], "gelu, random teachers: every student diverged."),
+        (["teachers"], "no student of a random teacher came to rest"),
+        (["teachers_apart"], "still drift at the end.\n"),
+        (["plateau"], "orthonormal teacher: every student diverged."),
+        (["lengths", "lengths_apart", "teachers", "teachers_apart", "plateau"], "no length was found"),
+    ],
+)
+def test_what_diverged_is_told_in_words(sweeps, lost, said):
+    text = words(changed(sweeps, *diverge(*lost)))
+    assert said in text and "nan" not in text and "repel at" not in text
+
+
+def test_a_sample_that_diverged_is_left_out_and_counted(sweeps):
+    one = changed(sweeps, ("plateau", "first_nonfinite_step", lambda old: old * 0, {"end": "last", "seed": 0}))
+    assert "the mean over 3 of 4 samples, since the others diverged" in words(one)
+    assert {claim.name: claim.measured for claim in STUDY.claims(one)}["plateau"] is not None
+
+
+def test_the_order_of_lengths_makes_no_difference(sweeps):
+    turned = {
+        name: sweep.isel(length=slice(None, None, -1)) if "length" in sweep.dims else sweep for name, sweep in sweeps.items()
+    }
+    expected, found = (STUDY.prepare(results) for results in (sweeps, turned))
+    assert STUDY.claims(found) == STUDY.claims(expected) and words(found) == words(expected)
+    assert STUDY.tables(found) == STUDY.tables(expected)
+
+
+def test_captions_tell_of_what_was_tried(sweeps):
+    text = words(STUDY.prepare(sweeps))
+    assert "start 1e-06 apart come closer" in text and "start 2 apart do not come closer" in text
+    assert "adjustable (open)" not in text and "the dotted length, 1.85 for erf" in text
+    close = {name: sweep.sel(epsilon=[1e-6]) if name == "lengths_apart" else sweep for name, sweep in sweeps.items()}
+    assert "do not come closer" not in words(STUDY.prepare(close)) and "2 apart" not in words(STUDY.prepare(close))
+    short = {name: sweep.sel(length=[1, 1.5]) if "length" in sweep.dims else sweep for name, sweep in sweeps.items()}
+    text = words(STUDY.prepare(short))
+    assert "at length 1.5, biases fixed, where equal units repel" in text and "come closer, and" not in text.replace(
+        "not come", ""
+    )
+    assert "dotted" not in text and "no length is told to attract" in text and "no length was found" in text
+    free = {name: sweep.assign_coords(biases=["free"]) if "length" in sweep.dims else sweep for name, sweep in sweeps.items()}
+    text = words(STUDY.prepare(free))
+    assert "adjustable (open) 2 of 5 points are told to attract" in text and "Line: " not in text
+    assert {claim.name: claim.holds for claim in STUDY.claims(STUDY.prepare(free))}["adjustable: erf"] is False
+
+
+def test_twins_that_merge_at_some_lengths_are_told_apart_from_those_that_never_do(sweeps):
+    place = {"step": 1000, "length": 3, "epsilon": 2}
+    some = changed(sweeps, ("lengths_apart", "separation", lambda old: old * 0, place))
+    assert "start 1e-06 apart at all of them; 2 apart at 1 of 2." in words(some)
+    lost = changed(sweeps, ("lengths_apart", "first_nonfinite_step", lambda old: old * 0, {"end": "last", "length": 3}))
+    assert "1e-06 apart at 1 of 2, while 1 diverge" in words(lost)
+
+
+def test_shares_are_of_what_is_told(sweeps):
+    untold = changed(sweeps, ("teachers", "log_growth", lambda old: old * 1e-9, {"activation": "erf"}))
+    assert "erf is not told to attract or to repel (6 students at rest)" in words(untold)
+    some = changed(sweeps, ("teachers", "log_growth", lambda old: old * 1e-9, {"activation": "erf", "start_bias": 0}))
+    assert "more cannot be told, as theory says)" in words(some)
+    one = {name: sweep.sel(start_bias=[-2]) if "teachers" in name else sweep for name, sweep in sweeps.items()}
+    assert words(STUDY.prepare(one)).count("from a start bias of -2") == 1
+    drifting = changed(sweeps, ("teachers", "gradient_norm", lambda old: old + 1, {"activation": "gelu", "start_bias": 0}))
+    text = words(drifting)
+    assert "gelu attracts in 100% from a start bias of -2, of the students at rest that are told" in text and "nan" not in text
+
+
 def test_what_drifts_is_counted_apart(sweeps):
     drifting = changed(sweeps, ("teachers", "gradient_norm", lambda old: old + 1, {"seed": 0}))
     assert bool(drifting["teachers"].phase.sel(seed=0).isnull().all())
@@ -132,7 +218,9 @@ def test_what_drifts_is_counted_apart(sweeps):
     "changes, words",
     [
         ({"units": 1}, "units=1: a whole number from 2"),
-        ({"opposed_units": 0}, "units=0: a whole number from 2"),
+        ({"opposed_units": 2}, "opposed_units=2: a whole number from 3, one of them opposed"),
+        ({"records": 2}, "records=2: at least 3 records at different steps"),
+        ({"steps": 1}, "steps=1 and records=11: at least 3 records at different steps"),
         ({"activation": "erff"}, "unknown activation 'erff': choose from tanh, erf, relu"),
         ({"biases": "loose"}, "unknown biases 'loose': choose from fixed, free"),
         ({"precision": "float16"}, "unknown precision 'float16'"),
@@ -140,7 +228,9 @@ def test_what_drifts_is_counted_apart(sweeps):
         ({"inputs": 0}, "inputs=0: a whole number, at least 1"),
         ({"plateau_examples": 0}, "batch_size=0: at least 1 example"),
         ({"bias_scale": "-1"}, "axis bias_scale: -1 is outside of [0, inf)"),
-        ({"epsilon": "-1"}, "axis epsilon: -1 is outside of [0, inf)"),
+        ({"epsilon": "-1"}, "axis epsilon: -1 cannot be: a distance above 0"),
+        ({"epsilon": "1e-6,0"}, "axis epsilon: 0 cannot be: a distance above 0"),
+        ({"epsilon": "near"}, "axis epsilon: near cannot be: a distance above 0"),
         ({"zipped": "length+epsilon", "length": "1,2"}, "each axis of this study is one of its own"),
     ],
 )
@@ -148,6 +238,11 @@ def test_a_setting_that_cannot_be_is_told_in_one_line(changes, words):
     with pytest.raises(InputError) as caught:
         STUDY.build(smoke(**changes))
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_twins_of_random_teachers_start_at_the_smallest_distance():
+    programs = STUDY.build(smoke(epsilon="2,1e-6"))
+    assert {tuple(each.axes.columns()["epsilon"]) for each in programs if each.sweep == "teachers_apart"} == {(1e-6,)}
 
 
 @pytest.mark.parametrize("axis", ["activation", "biases", "length", "epsilon", "start_bias"])

@@ -83,6 +83,8 @@ def test_inputs_are_drawn_as_they_are_asked_for():
     np.testing.assert_allclose([fresh.mean(), fresh.std()], [0, 1], atol=0.03)
     with pytest.raises(InputError, match="batch_size=0: at least 1 example"):
         imitation(committee(2, jnp.tanh), committee(2, jnp.tanh), isotropic(2), 0, "online")
+    with pytest.raises(InputError, match="unknown lessons 'typo': choose from per_seed, shared, full, once, online"):
+        batches("typo")
 
 
 def test_fixed_inputs_come_with_their_opposites():

@@ -52,6 +52,12 @@ def test_no_threshold_is_told_as_none():
     assert np.isnan(threshold("erf", UNITS, 3.0, 5.0))
 
 
+def test_two_units_of_which_one_is_opposed_and_longer_rest_at_no_weight_above_0():
+    assert np.isfinite(rest("erf", 2, 0.5, population()))
+    assert np.isnan(rest("erf", 2, 2.0, population())) and np.isnan(curvature("erf", 2, 2.0, population()))
+    assert np.isnan(threshold("erf", 2, 0.5, 2.0))
+
+
 def test_the_curvature_is_the_slope_of_the_pull_at_a_fixed_residual():
     inputs, weight, length, step = quantiles(64), 0.7, 2.0, 1e-5
     x = inputs.points
