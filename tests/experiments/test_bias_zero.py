@@ -211,7 +211,7 @@ def test_other_axes_build_and_leave_claims_out(sweeps, changes):
     "changes, message",
     [
         ({"initializer": "zero"}, "unknown initializer 'zero': choose from lecun, he, constant"),
-        ({"activation": "erf"}, "unknown activation 'erf'"),
+        ({"activation": "elu"}, "unknown activation 'elu'"),
         ({"layers": "1"}, "layers=1: a whole number from 2"),
         ({"layers": "tanh"}, "layers='tanh': a whole number from 2"),
         ({"bias_scale": "-1"}, "bias_scale"),

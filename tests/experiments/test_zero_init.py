@@ -169,7 +169,7 @@ def test_ties_can_be_held_at_any_width(tmp_path):
         ({"batch": "half"}, "unknown batch 'half': choose from full, balanced, minibatch"),
         ({"batch_size": "0.5", "batch": "minibatch"}, "axis batch_size: 0.5: whole numbers, at least 1"),
         ({"batch_size": "9999", "batch": "minibatch"}, "batch_size=9999: at most"),
-        ({"activation": "erf"}, "unknown activation 'erf': choose from tanh"),
+        ({"activation": "elu"}, "unknown activation 'elu': choose from tanh"),
         ({"activation": "3"}, "unknown activation 3: choose from tanh"),
         ({"dataset": "mnits"}, "unknown dataset 'mnits': choose from digits"),
         ({"optimizer": "sgdd"}, "unknown optimizer 'sgdd': choose from sgd"),
