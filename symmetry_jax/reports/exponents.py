@@ -88,7 +88,8 @@ def map_lines(mapped: xr.Dataset) -> Iterator[str]:
         right = accuracy.where(here)
         learned = f"accuracy {right.min():.0%} to {right.max():.0%}"
         yield f"Twins {word} at {int(here.sum())} of {points} points ({spread}); {learned}."
-    yield f"At {int((found == MIXED).sum())} points it depends on the seed, at {int(found.isnull().sum())} a run diverged."
+    mixed, lost = int((found == MIXED).sum()), int(found.isnull().sum())
+    yield f"Points where it depends on the seed: {mixed}; where a run diverged: {lost}."
     for noise in found.label_noise.values:
         yield _line(found.sel(label_noise=noise), noise)
 
