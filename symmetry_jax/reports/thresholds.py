@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 from symmetry_jax.reports.growth import along, settled
 from symmetry_jax.sweeps.study import Claim, Picture, Results
@@ -72,5 +73,9 @@ def threshold_pictures(results: Results) -> Iterator[Picture]:
     panel.loglog(both.predicted, np.sqrt(both.low * both.high), "o", markersize=4)
     ends = [float(both.predicted.min()) / 1.3, float(both.predicted.max()) * 1.3]
     panel.plot(ends, ends, color="black", linewidth=0.8)
+    for axis in (panel.xaxis, panel.yaxis):  # few enough to stand side by side
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(ticker.NullFormatter())
     panel.set(xlabel="predicted from the exponent", ylabel="found by bisection")
     yield Picture("thresholds", figure, CAPTION)

@@ -70,6 +70,7 @@ def set_all(name, value, **where):
         ("threshold", "thresholds", lambda sweep: sweep.epsilon_threshold[{"end": -1}].__imul__(1.05)),
         ("gauss-newton", "curvature", set_all("twins", 1e-3, hessian="gauss_newton")),
         ("indefinite", "curvature", set_all("twins", 1e-3, hessian="residual", fan_out="trained")),
+        ("bound: trained", "curvature", lambda sweep: sweep.log_growth[{"step": -1}].__iadd__(2.0)),
         ("bound: frozen", "curvature", lambda sweep: sweep.log_growth[{"step": -1}].__iadd__(2.0)),
         ("relu frozen", "tangents", lambda sweep: sweep.log_growth[{"step": -1}].__imul__(2)),
         ("before kinks", "kinks", lambda sweep: sweep.separation[{"step": 0}].__imul__(1.05)),
