@@ -22,7 +22,7 @@ ALLOWED = {
 }
 ONLY_IN = {
     "orbax": {"sweeps/checkpoints.py"},
-    "flax.linen": {"learning/models.py", "learning/starts.py"},
+    "flax.linen": {"learning/layers.py", "learning/models.py", "learning/starts.py"},
     "zarr": {"sweeps/results.py"},
 }
 

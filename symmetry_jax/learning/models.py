@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from symmetry_jax.errors import InputError
-from symmetry_jax.learning.convolution import Lowering, Padding, convolve
+from symmetry_jax.errors import InputError, choose
+from symmetry_jax.learning.convolution import Lowering, Padding
+from symmetry_jax.learning.layers import INPUTS, UNITS, Convolution, Initializer, Units, drop, norm_axes
 from symmetry_jax.symmetry.units import Symmetry, UnitAxis, UnitGroup
-
-Initializer = Callable[..., jax.Array]
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": jnp.tanh,
@@ -42,9 +41,11 @@ class MLP(nn.Module):
         activation: applied elementwise after each hidden layer.
         kernel_init: initializer of all weights.
         bias_init: initializer of all biases.
+        batch_norm: whether what each unit sums up is normalised over the batch before its activation.
+        dropped: hidden layers whose units are dropped in training, or `INPUTS`.
 
     Raises:
-        InputError: for sizes that are not whole numbers from 1.
+        InputError: for sizes that are not whole numbers from 1, or a dropped layer that there is not.
     """
 
     widths: tuple[int, ...]
@@ -52,13 +53,16 @@ class MLP(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = jnp.tanh
     kernel_init: Initializer = nn.initializers.lecun_normal()
     bias_init: Initializer = nn.initializers.zeros
+    batch_norm: bool = False
+    dropped: tuple[str, ...] = ()
 
     @nn.compact
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """The outputs for a batch of inputs."""
+    def __call__(self, inputs: jax.Array, train: bool = False, dropout: jax.Array | float = 0.0) -> jax.Array:
+        """The outputs for a batch of inputs; in training, units of dropped layers are 0 with the chance `dropout`."""
         hidden = inputs.reshape(len(inputs), -1)
+        hidden = drop(self, hidden, dropout) if train and INPUTS in self.dropped else hidden
         for name, width in zip(self.layers[:-1], self.widths, strict=True):
-            hidden = self.activation(_dense(width, name, self, hidden))
+            hidden = _units(self, name, 1)(_dense(width, name, self, hidden), train, dropout)
         return _dense(self.outputs, self.layers[-1], self, hidden)
 
     @property
@@ -68,13 +72,15 @@ class MLP(nn.Module):
 
     def __post_init__(self) -> None:
         _check_sizes(self, "widths", "outputs")
+        _check_dropped(self)
         super().__post_init__()
 
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
         """Unit groups over the variables; `input_shape` is that of one example, which no group of an MLP depends on."""
         del input_shape
         readers = [UnitAxis(_kernel(name), 0, "fan-out") for name in self.layers[1:]]
-        return Symmetry(tuple(map(_group, self.layers[:-1], self.widths, [1] * len(self.widths), readers)))
+        groups = zip(self.layers[:-1], self.widths, readers, strict=True)
+        return Symmetry(tuple(_group(self, name, width, 1, reader) for name, width, reader in groups))
 
 
 class CNN(nn.Module):
@@ -91,9 +97,12 @@ class CNN(nn.Module):
         kernel_init: initializer of all weights.
         bias_init: initializer of all biases.
         lowering: how convolutions are computed.
+        batch_norm: whether what each filter sums up is normalised over batch and positions before its activation.
+        dropped: layers whose filters are dropped in training, at each position apart, or `INPUTS`.
 
     Raises:
-        InputError: for sizes that are not whole numbers from 1, or, once the images are known, that do not fit them.
+        InputError: for sizes that are not whole numbers from 1, or a dropped layer that there is not, or, once the images are
+            known, sizes that do not fit them.
     """
 
     filters: tuple[int, ...]
@@ -106,14 +115,17 @@ class CNN(nn.Module):
     kernel_init: Initializer = nn.initializers.lecun_normal()
     bias_init: Initializer = nn.initializers.zeros
     lowering: Lowering = "patches"
+    batch_norm: bool = False
+    dropped: tuple[str, ...] = ()
 
     @nn.compact
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """The outputs for a batch of inputs."""
+    def __call__(self, inputs: jax.Array, train: bool = False, dropout: jax.Array | float = 0.0) -> jax.Array:
+        """The outputs for a batch of inputs; in training, filters of dropped layers are 0 with the chance `dropout`."""
         _check_kernel(self.kernel, inputs.shape[1:3])
         maps = inputs.transpose(3, 1, 2, 0)  # the layout of `convolve`
-        for number, filters in enumerate(self.filters):
-            maps = self.activation(self._layer(number, filters, maps))
+        maps = drop(self, maps, dropout) if train and INPUTS in self.dropped else maps
+        for number, (name, filters) in enumerate(zip(self.layers, self.filters, strict=False)):
+            maps = _units(self, name, 0)(self._layer(number, filters, maps), train, dropout)
         maps = maps.mean(axis=(1, 2), keepdims=True) if self.head == "average" else maps
         return _dense(self.outputs, "output", self, maps.reshape(-1, maps.shape[-1]).T)
 
@@ -123,13 +135,19 @@ class CNN(nn.Module):
         _check_sizes(self, "filters", "strides", "kernel", "outputs")
         if len(self.filters) != len(self.strides):
             raise InputError(f"filters={self.filters} and strides={self.strides}: one stride for each layer")
+        _check_dropped(self)
         super().__post_init__()
+
+    @property
+    def layers(self) -> list[str]:
+        """The modules with weights, from the inputs to the outputs."""
+        return [*(f"conv_{number}" for number in range(len(self.filters))), "output"]
 
     def _layer(self, number: int, filters: int, maps: jax.Array) -> jax.Array:
         _check_stride(self.strides, number, maps.shape[1:3])
         stride = (self.strides[number],) * 2
         inits = (self.kernel_init, self.bias_init)
-        layer = Convolution(filters, self.kernel, stride, self.padding, *inits, self.lowering, name=f"conv_{number}")
+        layer = Convolution(filters, self.kernel, stride, self.padding, *inits, self.lowering, name=self.layers[number])
         return layer(maps)
 
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
@@ -138,10 +156,11 @@ class CNN(nn.Module):
         Raises:
             InputError: if such examples are too small for the network, or it is too large for any machine.
         """
-        names = [f"conv_{number}" for number in range(len(self.filters))]
-        readers = [UnitAxis(_kernel(name), 2, "fan-out") for name in names[1:]]
-        head = UnitAxis(_kernel("output"), 0, "fan-out", inner=self._positions(input_shape))
-        return Symmetry(tuple(map(_group, names, self.filters, [3] * len(names), [*readers, head])))
+        *readers, head = self.layers[1:]
+        axes = [UnitAxis(_kernel(name), 2, "fan-out") for name in readers]
+        axes.append(UnitAxis(_kernel(head), 0, "fan-out", inner=self._positions(input_shape)))
+        groups = zip(self.layers[:-1], self.filters, axes, strict=True)
+        return Symmetry(tuple(_group(self, name, filters, 3, axis) for name, filters, axis in groups))
 
     def _positions(self, input_shape: tuple[int, ...]) -> int:
         """Entries of the head's input for each channel of the last layer."""
@@ -153,24 +172,15 @@ class CNN(nn.Module):
         return variables["params"]["output"]["kernel"].shape[0] // self.filters[-1]
 
 
-class Convolution(nn.Module):
-    """A convolution with bias on (channel, height, width, batch)."""
+def _units(model: MLP | CNN, name: str, axis: int) -> Units:
+    dropped = name in model.dropped
+    return Units(model.activation, axis, model.batch_norm, dropped, name=f"{name}{UNITS}")
 
-    filters: int
-    kernel: int
-    strides: tuple[int, int]
-    padding: Padding
-    kernel_init: Initializer
-    bias_init: Initializer
-    lowering: Lowering
 
-    @nn.compact
-    def __call__(self, maps: jax.Array) -> jax.Array:
-        """The maps of all filters."""
-        shape = (self.kernel, self.kernel, maps.shape[0], self.filters)
-        kernel = self.param("kernel", self.kernel_init, shape, maps.dtype)
-        bias = self.param("bias", self.bias_init, (self.filters,), maps.dtype)
-        return convolve(maps, kernel, self.strides, self.padding, self.lowering) + bias[:, None, None, None]
+def _check_dropped(model: MLP | CNN) -> None:
+    places = [INPUTS, *model.layers[:-1]]
+    for name in model.dropped:
+        choose("dropped", name, dict.fromkeys(places))
 
 
 def _check_sizes(model: MLP | CNN, *names: str) -> None:
@@ -205,6 +215,7 @@ def _kernel(name: str) -> str:
     return f"params/{name}/kernel"
 
 
-def _group(name: str, size: int, axis: int, reader: UnitAxis) -> UnitGroup:
+def _group(model: MLP | CNN, name: str, size: int, axis: int, reader: UnitAxis) -> UnitGroup:
     """The units that module `name` makes: its kernel's last axis, its bias, and the axis of the array that reads them."""
-    return UnitGroup(name, size, (UnitAxis(_kernel(name), axis, "fan-in"), UnitAxis(f"params/{name}/bias", 0, "bias"), reader))
+    own = (UnitAxis(_kernel(name), axis, "fan-in"), UnitAxis(f"params/{name}/bias", 0, "bias"))
+    return UnitGroup(name, size, (*own, *(norm_axes(name) if model.batch_norm else ()), reader))

@@ -52,6 +52,14 @@ class Step(Protocol):
         """
 
 
+@dataclasses.dataclass(frozen=True)
+class Obstacle:
+    """Why a small difference between equal units cannot be followed through a step; `groups`: of these alone, () for all."""
+
+    reason: str
+    groups: tuple[str, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Process:
     """Any dynamics to be repeated, as pure functions of one run. Compared by identity: what is compiled for it is kept.
@@ -60,13 +68,13 @@ class Process:
         init: the state at step 0.
         step: one step.
         ranges: the values that its hparams may have, by name; any finite number where none is named.
-        obstacles: why a small difference between equal units cannot be followed through a step, one for each source.
+        obstacles: to following a small difference between equal units, one for each source.
     """
 
     init: Init
     step: Step
     ranges: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
-    obstacles: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 class Read(Protocol):

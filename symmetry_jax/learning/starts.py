@@ -45,7 +45,8 @@ def draw(model: Any, initializer: Draw, biases: Draw = INITIALIZERS["zero"], str
 
     def start(hparams: Hparams, inputs: jax.Array) -> PyTree:
         network = model.clone(kernel_init=initializer(hparams), bias_init=biases(hparams))
-        return network.init(draw_key(hparams["seed"], stream), inputs[:1])
+        variables = network.init(draw_key(hparams["seed"], stream), inputs[:1])
+        return jax.tree.map(lambda leaf: leaf.astype(inputs.dtype), variables)  # running means are made in float32
 
     return start
 

@@ -16,6 +16,9 @@ class Stream(enum.IntEnum):
     ROUNDING = 5
     TANGENTS = 6
     TEACHER = 7
+    DROPOUT = 8
+    AUGMENTATION = 9
+    WEIGHT_NOISE = 10
 
 
 def draw_key(seed: jax.Array | int, stream: Stream, step: jax.Array | int = 0) -> jax.Array:

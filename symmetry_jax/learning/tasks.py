@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from symmetry_jax.errors import InputError
-from symmetry_jax.learning.process import Hparams, PyTree
+from symmetry_jax.learning.layers import DROPOUT, INPUTS, STATISTICS
+from symmetry_jax.learning.models import CNN, MLP
+from symmetry_jax.learning.process import Hparams, Obstacle, PyTree
 from symmetry_jax.learning.streams import Stream, draw_key
 
 Minibatches = Literal["per_seed", "shared", "full"]
@@ -46,11 +48,16 @@ class Task:
         predict: outputs of the model from its variables and inputs.
         loss: mean loss of outputs against targets.
         batch: the minibatch of a step.
+        train: outputs in a step of training, where units may be dropped, and the variables with what such a step moves of them
+            besides its gradient; from the variables, inputs, hparams and step. None for those of `predict`, and nothing moved.
+        obstacles: to following a small difference between equal units through such a step.
     """
 
     predict: Callable[[PyTree, jax.Array], jax.Array]
     loss: Callable[[jax.Array, jax.Array], jax.Array]
     batch: Callable[[Dataset, Hparams, jax.Array], Batch]
+    train: Callable[[PyTree, jax.Array, Hparams, jax.Array], tuple[jax.Array, PyTree]] | None = None
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 MINIBATCHES: dict[str, Minibatches] = {"per_seed": "per_seed", "shared": "shared", "full": "full"}
@@ -89,7 +96,8 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
     """Classification with softmax cross-entropy.
 
     Args:
-        model: a flax.linen module from inputs (batch, ...) to logits (batch, classes).
+        model: a flax.linen module from inputs (batch, ...) to logits (batch, classes); one of ours may normalise over the batch
+            and drop units with the chance hparams["dropout"].
         batch_size: examples in a minibatch.
         minibatches: how they are drawn, as in `minibatch`.
 
@@ -100,4 +108,23 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
     def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
-    return Task(model.apply, loss, minibatch(batch_size, minibatches))
+    return Task(model.apply, loss, minibatch(batch_size, minibatches), _training(model), _obstacles(model))
+
+
+def _obstacles(model: Any) -> tuple[Obstacle, ...]:
+    groups = tuple(name for name in model.dropped if name != INPUTS) if isinstance(model, MLP | CNN) else ()
+    reason = "dropout gives each unit a mask of its own, so that equal units do not stay equal"
+    return (Obstacle(reason, groups),) if groups else ()
+
+
+def _training(model: Any) -> Callable[[PyTree, jax.Array, Hparams, jax.Array], tuple[jax.Array, PyTree]] | None:
+    if not isinstance(model, MLP | CNN) or not (model.dropped or model.batch_norm):
+        return None
+
+    def train(variables: PyTree, inputs: jax.Array, hparams: Hparams, step: jax.Array) -> tuple[jax.Array, PyTree]:
+        chance = hparams["dropout"] if model.dropped else 0.0
+        rngs = {DROPOUT: draw_key(hparams["seed"], Stream.DROPOUT, step)} if model.dropped else {}
+        outputs, moved = model.apply(variables, inputs, True, chance, rngs=rngs, mutable=[STATISTICS])
+        return outputs, {**variables, **moved}
+
+    return train

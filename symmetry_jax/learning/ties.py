@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 
-from symmetry_jax.learning.process import Hparams, Process, PyTree, State
+from symmetry_jax.learning.process import Hparams, Obstacle, Process, PyTree, State
 from symmetry_jax.learning.starts import Blocks, Pairs, move_apart
 from symmetry_jax.symmetry.units import Symmetry, project, tie
 
@@ -22,7 +22,7 @@ def hold(process: Process, symmetry: Symmetry, blocks: Blocks) -> Process:
         return State(_together(after.variables, symmetry, blocks), _together(after.memory, symmetry, blocks)), aux
 
     obstacle = "ties are held after each step, which leaves no difference: hold the process that is followed instead"
-    return dataclasses.replace(process, step=step, obstacles=(*process.obstacles, obstacle))
+    return dataclasses.replace(process, step=step, obstacles=(*process.obstacles, Obstacle(obstacle)))
 
 
 def part(process: Process, symmetry: Symmetry, pairs: Pairs) -> Process:

@@ -10,15 +10,16 @@ import jax.numpy as jnp
 from symmetry_jax.learning import optimizers, schedules, starts
 from symmetry_jax.learning.breakers import Breaker, Place
 from symmetry_jax.learning.intervals import Interval
+from symmetry_jax.learning.layers import STATISTICS
 from symmetry_jax.learning.optimizers import Optimizer
-from symmetry_jax.learning.process import Hparams, Process, PyTree, State
+from symmetry_jax.learning.process import Hparams, Obstacle, Process, PyTree, State
 from symmetry_jax.learning.schedules import Schedule, constant
 from symmetry_jax.learning.starts import Start
 from symmetry_jax.learning.tasks import Batch, Dataset, Task
 
 Rates = Callable[[Hparams, jax.Array], PyTree]
 
-RANGES = {"learning_rate": Interval(0), **optimizers.RANGES, **schedules.RANGES, **starts.RANGES}
+RANGES = {"learning_rate": Interval(0), "dropout": Interval(0, 1), **optimizers.RANGES, **schedules.RANGES, **starts.RANGES}
 
 
 @jax.tree_util.register_dataclass
@@ -30,7 +31,7 @@ class Aux:
         loss: minibatch loss, ().
         outputs: the model's outputs on the minibatch, (batch, ...).
         batch: the minibatch, with what breakers did to it.
-        gradients: of the loss, in the shape of the variables, with what breakers did to them.
+        gradients: of the loss, in the shape of the variables that are trained, with what breakers did to them.
     """
 
     loss: jax.Array
@@ -55,32 +56,46 @@ def descend(
         start: draws the variables at step 0.
         schedule: a factor on the learning rate.
         rates: a factor on the final update of each entry (0 freezes it), from hparams and step, in the shape of the variables
-            or any prefix tree of it; none for 1 everywhere.
+            that are trained or any prefix tree of it; none for 1 everywhere.
         breakers: noise, each source in its place; in the order given where two are in one place.
     """
     disturb = functools.partial(_disturb, breakers)
 
     def init(data: Dataset, hparams: Hparams, previous: State | None = None) -> State:
         variables = start(hparams, data.train.inputs) if previous is None else previous.variables
-        return State(variables, optimizer(hparams).init(variables))
-
-    def loss(variables: PyTree, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        outputs = task.predict(variables, batch.inputs)
-        return task.loss(outputs, batch.targets), outputs
+        return State(variables, optimizer(hparams).init(trained(variables)))
 
     def step(state: State, data: Dataset, hparams: Hparams, step: jax.Array) -> tuple[State, Aux]:
         batch = disturb("batch", task.batch(data, hparams, step), hparams, step)
-        (value, outputs), exact = jax.value_and_grad(loss, has_aux=True)(state.variables, batch)
+        before = trained(state.variables)
+
+        def loss(variables: PyTree) -> tuple[jax.Array, tuple[jax.Array, PyTree]]:
+            outputs, moved = _outputs(task, {**state.variables, **variables}, batch.inputs, hparams, step)
+            return task.loss(outputs, batch.targets), (outputs, moved)
+
+        (value, (outputs, moved)), exact = jax.value_and_grad(loss, has_aux=True)(before)
         gradients = disturb("gradients", exact, hparams, step)
         direction, memory = _direction(optimizer, gradients, state, hparams)
         rate = hparams["learning_rate"] * schedule(hparams, step)
         factors = jnp.ones_like(rate) if rates is None else rates(hparams, step)
         update = scale(factors, rate, direction)
-        variables = disturb("variables", jax.tree.map(jnp.subtract, state.variables, update), hparams, step)
-        return State(variables, memory), Aux(value, outputs, batch, gradients)
+        after = disturb("variables", jax.tree.map(jnp.subtract, before, update), hparams, step)
+        return State({**moved, **after}, memory), Aux(value, outputs, batch, gradients)
 
     ranges = {**RANGES, **{breaker.name: breaker.allowed for breaker in breakers}}
-    return Process(init, step, ranges, tuple(breaker.obstacle for breaker in breakers if breaker.obstacle))
+    obstacles = [Obstacle(breaker.obstacle) for breaker in breakers if breaker.obstacle]
+    return Process(init, step, ranges, (*task.obstacles, *obstacles))
+
+
+def trained(variables: PyTree) -> PyTree:
+    """The variables that descent moves: all but the statistics of batches."""
+    return {collection: tree for collection, tree in variables.items() if collection != STATISTICS}
+
+
+def _outputs(task: Task, variables: PyTree, inputs: jax.Array, hparams: Hparams, step: jax.Array) -> tuple[jax.Array, PyTree]:
+    if task.train is None:
+        return task.predict(variables, inputs), variables
+    return task.train(variables, inputs, hparams, step)
 
 
 def _disturb(breakers: Sequence[Breaker], place: Place, tree: PyTree, hparams: Hparams, step: jax.Array) -> PyTree:
@@ -92,7 +107,7 @@ def _disturb(breakers: Sequence[Breaker], place: Place, tree: PyTree, hparams: H
 def _direction(optimizer: Optimizer, gradients: PyTree, state: State, hparams: Hparams) -> tuple[PyTree, PyTree]:
     # optax raises traced numbers to the power of an integer count, which strict promotion refuses
     with jax.numpy_dtype_promotion("standard"):
-        return optimizer(hparams).update(gradients, state.memory, state.variables)
+        return optimizer(hparams).update(gradients, state.memory, trained(state.variables))
 
 
 def scale(factors: PyTree, rate: jax.Array, direction: PyTree) -> PyTree:

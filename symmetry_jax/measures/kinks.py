@@ -9,10 +9,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.learning.activity import observe
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
 from symmetry_jax.learning.training import Aux
-from symmetry_jax.measures.rounding import layer_values
 from symmetry_jax.symmetry.separation import difference, norm
 
 
@@ -44,9 +44,7 @@ def watch_kinks(process: Process, model: MLP, layer: str, units: tuple[int, int]
     def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, Aux]:
         seen: Kinked = state.memory
         after, aux = process.step(dataclasses.replace(state, memory=seen.memory), data, hparams, step)
-        values, _ = layer_values(model, state.variables, aux.batch.inputs)
-        weights = state.variables["params"][layer]
-        z = values[model.layers.index(layer)] @ weights["kernel"][:, units] + weights["bias"][None, units]
+        z = observe(model, state.variables, aux.batch.inputs)[1].before[layer][:, units]
         between, before = jnp.any((z[:, 0] > 0) != (z[:, 1] > 0)), seen.crossed < 0
         crossed = jnp.where(before & between, step.astype(jnp.int32), seen.crossed)
         apart = jnp.where(before, norm(difference(state.variables, group, units)), seen.separation)

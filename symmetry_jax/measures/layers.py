@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.learning.activity import observe, slopes
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.tasks import Dataset
 from symmetry_jax.learning.training import Aux
-from symmetry_jax.measures.rounding import layer_values
 from symmetry_jax.symmetry.separation import norm
 
 
@@ -46,8 +46,8 @@ def passing(model: MLP) -> Measure:
 
     def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del data, hparams, step
-        _, slopes = layer_values(model, state.variables, aux.batch.inputs)
-        fractions = [jnp.mean(jnp.any(slope != 0, axis=1), dtype=slope.dtype) for slope in slopes]
+        passed_on = slopes(model, observe(model, state.variables, aux.batch.inputs)[1]).values()
+        fractions = [jnp.mean(jnp.any(slope != 0, axis=1), dtype=slope.dtype) for slope in passed_on]
         return jnp.stack([*fractions, jnp.ones((), aux.loss.dtype)])
 
     return Measure("passing", read, dims=("layer",), coords=_layers(model))
@@ -58,8 +58,8 @@ def living(model: MLP) -> Measure:
 
     def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, hparams, step
-        _, slopes = layer_values(model, state.variables, data.train.inputs)
-        return jnp.stack([jnp.mean(jnp.any(slope != 0, axis=0), dtype=slope.dtype) for slope in slopes])
+        passed_on = slopes(model, observe(model, state.variables, data.train.inputs)[1]).values()
+        return jnp.stack([jnp.mean(jnp.any(slope != 0, axis=0), dtype=slope.dtype) for slope in passed_on])
 
     return Measure("living", read, "ends", ("hidden",), {"hidden": range(1, len(model.layers))})
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.learning.activity import observe, slopes
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import PyTree
 from symmetry_jax.learning.tasks import Batch
@@ -32,8 +33,9 @@ def gradient_doubts(model: MLP, variables: PyTree, drift: PyTree, batch: Batch, 
     """
     eps = ROUNDING * jnp.finfo(outputs.dtype).eps.astype(outputs.dtype)
     params = jax.tree.map(jnp.abs, variables["params"])
-    values, slopes = layer_values(model, variables, batch.inputs)
-    values, slopes = [jnp.abs(value) for value in values], [jnp.abs(slope) for slope in slopes]
+    _, activity = observe(model, variables, batch.inputs)
+    values = [jnp.abs(value) for value in (batch.inputs.reshape(len(batch.inputs), -1), *activity.after.values())]
+    passed_on = [jnp.abs(slope) for slope in slopes(model, activity).values()]
     last = params[model.layers[-1]]
     logits = jnp.max(values[-1] @ last["kernel"] + last["bias"][None], axis=1, keepdims=True)
     probabilities = jax.nn.softmax(outputs)
@@ -47,17 +49,6 @@ def gradient_doubts(model: MLP, variables: PyTree, drift: PyTree, batch: Batch, 
         if number:
             carried = error @ params[name]["kernel"].T
             passed = doubt @ params[name]["kernel"].T + error @ jnp.abs(drift["params"][name]["kernel"]).T
-            error, doubt = carried * slopes[number - 1], passed * slopes[number - 1] + eps * carried
+            slope = passed_on[number - 1]
+            error, doubt = carried * slope, passed * slope + eps * carried
     return {"params": found}
-
-
-def layer_values(model: MLP, variables: PyTree, inputs: jax.Array) -> tuple[list[jax.Array], list[jax.Array]]:
-    """What each layer of a perceptron reads, (batch, width), and the slope phi'(z) of each unit of each hidden layer."""
-    values, slopes = [inputs.reshape(len(inputs), -1)], []
-    for name in model.layers[:-1]:
-        layer = variables["params"][name]
-        z = values[-1] @ layer["kernel"] + layer["bias"][None]
-        value, slope = jax.jvp(model.activation, (z,), (jnp.ones_like(z),))
-        values.append(value)
-        slopes.append(slope)
-    return values, slopes

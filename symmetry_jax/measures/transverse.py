@@ -60,8 +60,9 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
         InputError: for fewer than 1 direction, or more than a unit has numbers; if a source of noise in the process lets no
             difference be followed.
     """
-    if process.obstacles:
-        raise InputError(f"the transverse exponent cannot be followed: {'; '.join(process.obstacles)}")
+    reasons = [obstacle.reason for obstacle in process.obstacles if not obstacle.groups or {*obstacle.groups} & {*pairs}]
+    if reasons:
+        raise InputError(f"the transverse exponent cannot be followed: {'; '.join(reasons)}")
     if directions < 1:
         raise InputError(f"directions={directions}: at least 1")
 

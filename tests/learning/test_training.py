@@ -189,3 +189,19 @@ def test_first_steps_are_what_they_were():
     process = descend(classification(model, 32, "per_seed"), OPTIMIZERS["sgd"], draw(model, INITIALIZERS["lecun"]))
     _, losses = trained(process, data, hparams("float32"), 4)
     np.testing.assert_allclose(losses, [2.330102, 2.258222, 2.318496, 2.231022], rtol=1e-5)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_statistics_of_batches_are_moved_by_batches_and_by_nothing_else(optimizer):
+    model, data = MLP((4,), 10, batch_norm=True), cast(digits(), "float64")
+    process = descend(classification(model, 16, "per_seed"), OPTIMIZERS[optimizer], draw(model, INITIALIZERS["lecun"]))
+    numbers = hparams("float64", weight_decay=0.5)
+    start = begun(process, data, numbers)
+    state, aux = jax.jit(process.step)(start, data, numbers, jnp.int32(0))
+    sums = np.asarray(aux.batch.inputs).reshape(16, -1) @ np.asarray(start.variables["params"]["hidden_0"]["kernel"])
+    running = state.variables["batch_stats"]["hidden_0_units"]["norm"]
+    np.testing.assert_allclose(running["mean"], 0.01 * sums.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(running["var"], 0.99 + 0.01 * sums.var(0), rtol=1e-9)
+    assert set(aux.gradients) == {"params"} and "batch_stats" not in str(jax.tree.structure(state.memory))
+    assert np.any(state.variables["params"]["hidden_0_units"]["norm"]["scale"] != 1)

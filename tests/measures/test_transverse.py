@@ -38,6 +38,7 @@ AXES = {
     "label_noise": [0.2],
     "drop_every": [7.0],
     "drop_factor": [0.5],
+    "dropout": [0.2],
 }
 STEPS = 25
 NOISE = (flipped_labels(10),)
@@ -99,6 +100,15 @@ def test_filters_of_a_convolution():
     symmetry, process = training(model, pairs, "adam")
     found, _ = followed(symmetry, process, pairs)
     np.testing.assert_allclose(found[..., 0], grown(symmetry, process, pairs), atol=2e-6)
+
+
+def test_units_that_are_normalised_while_others_are_dropped():
+    model, pairs = MLP((3, 4), 10, batch_norm=True, dropped=("inputs", "hidden_1")), {"hidden_0": (0, 1)}
+    symmetry, process = training(model, pairs)
+    found, _ = followed(symmetry, process, pairs)
+    np.testing.assert_allclose(found[..., 0], grown(symmetry, process, pairs), atol=2e-6)
+    with pytest.raises(InputError, match="cannot be followed: dropout gives each unit a mask of its own"):
+        transverse(process, symmetry, {"hidden_1": (0, 1)})
 
 
 def test_training_goes_on_as_if_nobody_followed():
