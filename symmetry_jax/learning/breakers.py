@@ -63,17 +63,36 @@ def noisy_targets() -> Breaker:
     return Breaker("label_noise", "batch", change, Interval(0))
 
 
+def shifted_images() -> Breaker:
+    """With probability hparams["augmentation"] an image is moved by up to one pixel each way, anew at every step.
+
+    Images are (batch, height, width, channel); what comes in at the border is 0.
+    """
+
+    def change(batch: Batch, hparams: Hparams, step: jax.Array) -> Batch:
+        examples, height, width, _ = batch.inputs.shape
+        chosen, moved = jax.random.split(draw_key(hparams["seed"], Stream.AUGMENTATION, step))
+        shifts = jax.random.randint(moved, (examples, 2), -1, 2, jnp.int32)
+        chance = hparams["augmentation"]
+        shifts = jnp.where(jax.random.uniform(chosen, (examples, 1), chance.dtype) < chance, shifts, 0)
+        bordered = jnp.pad(batch.inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        rows = jnp.arange(1, height + 1)[None, :] + shifts[:, :1]
+        columns = jnp.arange(1, width + 1)[None, :] + shifts[:, 1:]
+        images = bordered[jnp.arange(examples)[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return dataclasses.replace(batch, inputs=images)
+
+    return Breaker("augmentation", "batch", change, Interval(0, 1, "[]"))
+
+
 def noisy_gradients() -> Breaker:
     """Normal noise of standard deviation hparams["gradient_noise"] on every entry of the gradient, anew at every step."""
 
-    def change(gradients: PyTree, hparams: Hparams, step: jax.Array) -> PyTree:
-        key = draw_key(hparams["seed"], Stream.GRADIENTS, step)
-        return _each(
-            lambda key, leaf: leaf + hparams["gradient_noise"] * jax.random.normal(key, leaf.shape, leaf.dtype), key, gradients
-        )
+    return _normal("gradient_noise", "gradients", Stream.GRADIENTS)
 
-    obstacle = "gradient_noise gives each unit noise of its own, so that equal units do not stay equal"
-    return Breaker("gradient_noise", "gradients", change, Interval(0), obstacle)
+
+def noisy_weights() -> Breaker:
+    """Normal noise of standard deviation hparams["weight_noise"] on every variable after the update, anew at every step."""
+    return _normal("weight_noise", "variables", Stream.WEIGHT_NOISE)
 
 
 def stochastic_rounding() -> Breaker:
@@ -91,6 +110,18 @@ def stochastic_rounding() -> Breaker:
 
     obstacle = "rounding has no derivative, and rounds each unit on its own"
     return Breaker("rounding", "variables", change, Interval(0), obstacle)
+
+
+def _normal(name: str, place: Place, stream: Stream) -> Breaker:
+    """Normal noise on every entry of a tree."""
+
+    def change(tree: PyTree, hparams: Hparams, step: jax.Array) -> PyTree:
+        key, strength = draw_key(hparams["seed"], stream, step), hparams[name]
+        return _each(lambda key, leaf: leaf + strength * jax.random.normal(key, leaf.shape, leaf.dtype), key, tree)
+
+    return Breaker(
+        name, place, change, Interval(0), f"{name} gives each unit noise of its own, so that equal units do not stay equal"
+    )
 
 
 def _each(change: Callable[[jax.Array, jax.Array], jax.Array], key: jax.Array, tree: PyTree) -> PyTree:

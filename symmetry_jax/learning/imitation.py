@@ -10,7 +10,7 @@ from symmetry_jax.errors import InputError, choose
 from symmetry_jax.learning.process import Hparams
 from symmetry_jax.learning.starts import Start
 from symmetry_jax.learning.streams import Stream, draw_key
-from symmetry_jax.learning.tasks import MINIBATCHES, Batch, Dataset, Minibatches, Task, minibatch
+from symmetry_jax.learning.tasks import MINIBATCHES, Batch, Dataset, Minibatches, Task, minibatch, own_masks, training_mode
 
 Lessons = Minibatches | Literal["once", "online"]
 
@@ -25,7 +25,7 @@ def imitation(student: Any, teacher: Any, teach: Start, batch_size: int, lessons
     Each run has a teacher of its own: its variables are a function of the run's hparams and of nothing else.
 
     Args:
-        student: a flax.linen module from inputs (batch, ...) to outputs (batch, outputs).
+        student: a flax.linen module from inputs (batch, ...) to outputs (batch, outputs), as in `tasks.classification`.
         teacher: a flax.linen module from the same inputs to as many outputs.
         teach: draws the teacher's variables.
         batch_size: examples in a minibatch.
@@ -45,7 +45,7 @@ def imitation(student: Any, teacher: Any, teach: Start, batch_size: int, lessons
     def loss(outputs: jax.Array, targets: jax.Array) -> jax.Array:
         return jnp.mean(jnp.sum(jnp.square(outputs - targets), axis=-1)) / 2
 
-    return Task(student.apply, loss, batch)
+    return Task(student.apply, loss, batch, training_mode(student), own_masks(student))
 
 
 def _sampled(batch_size: int, minibatches: Minibatches) -> Draw:

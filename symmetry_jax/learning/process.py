@@ -4,8 +4,8 @@ Both are written for one run. The engine alone lifts them to many.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from symmetry_jax.learning.intervals import Interval
 
 PyTree = Any
+T = TypeVar("T")
 Hparams = Mapping[str, jax.Array]  # every swept number of one run, traced scalars, the seed among them
 Readings = dict[str, jax.Array]  # what each measure reads, by name
 
@@ -103,6 +104,44 @@ class Measure:
     dims: tuple[str, ...] = ()
     coords: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     unit: str = ""
+
+
+def renamed(process: Process, names: Mapping[str, str]) -> Process:
+    """The process with hparams that have other names outside: `{"dropout": "strength"}` reads dropout from `strength`."""
+
+    def init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
+        return process.init(data, _Renamed(hparams, names), previous)
+
+    def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
+        return process.step(state, data, _Renamed(hparams, names), step)
+
+    ranges = {names.get(name, name): allowed for name, allowed in process.ranges.items()}
+    return dataclasses.replace(process, init=init, step=step, ranges=ranges)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Renamed(Mapping[str, jax.Array]):
+    """Hparams some of which are read under other names."""
+
+    hparams: Hparams
+    names: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> jax.Array:
+        return self.hparams[self.names.get(name, name)]
+
+    def __iter__(self) -> Iterator[str]:
+        outside = {axis: name for name, axis in self.names.items()}
+        return (outside.get(name, name) for name in self.hparams)
+
+    def __len__(self) -> int:
+        return len(self.hparams)
+
+
+def remembered(memory: PyTree, kind: type[T]) -> T:
+    """What a process of that kind remembers, among processes each of which remembers what another within it does."""
+    while not isinstance(memory, kind):
+        memory = memory.memory
+    return memory
 
 
 def advance(process: Process, state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:

@@ -15,6 +15,7 @@ from symmetry_jax.learning.process import Hparams, Obstacle, PyTree
 from symmetry_jax.learning.streams import Stream, draw_key
 
 Minibatches = Literal["per_seed", "shared", "full"]
+Train = Callable[[PyTree, jax.Array, Hparams, jax.Array], tuple[jax.Array, PyTree]]
 
 
 @jax.tree_util.register_dataclass
@@ -56,7 +57,7 @@ class Task:
     predict: Callable[[PyTree, jax.Array], jax.Array]
     loss: Callable[[jax.Array, jax.Array], jax.Array]
     batch: Callable[[Dataset, Hparams, jax.Array], Batch]
-    train: Callable[[PyTree, jax.Array, Hparams, jax.Array], tuple[jax.Array, PyTree]] | None = None
+    train: Train | None = None
     obstacles: tuple[Obstacle, ...] = ()
 
 
@@ -108,16 +109,11 @@ def classification(model: Any, batch_size: int, minibatches: Minibatches) -> Tas
     def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
-    return Task(model.apply, loss, minibatch(batch_size, minibatches), _training(model), _obstacles(model))
+    return Task(model.apply, loss, minibatch(batch_size, minibatches), training_mode(model), own_masks(model))
 
 
-def _obstacles(model: Any) -> tuple[Obstacle, ...]:
-    groups = tuple(name for name in model.dropped if name != INPUTS) if isinstance(model, MLP | CNN) else ()
-    reason = "dropout gives each unit a mask of its own, so that equal units do not stay equal"
-    return (Obstacle(reason, groups),) if groups else ()
-
-
-def _training(model: Any) -> Callable[[PyTree, jax.Array, Hparams, jax.Array], tuple[jax.Array, PyTree]] | None:
+def training_mode(model: Any) -> Train | None:
+    """The forward pass in training of a network of ours that normalises over the batch or drops units; None for others."""
     if not isinstance(model, MLP | CNN) or not (model.dropped or model.batch_norm):
         return None
 
@@ -128,3 +124,10 @@ def _training(model: Any) -> Callable[[PyTree, jax.Array, Hparams, jax.Array], t
         return outputs, {**variables, **moved}
 
     return train
+
+
+def own_masks(model: Any) -> tuple[Obstacle, ...]:
+    """The obstacle that dropout is to following units of the layers that it drops."""
+    groups = tuple(name for name in model.dropped if name != INPUTS) if isinstance(model, MLP | CNN) else ()
+    reason = "dropout gives each unit a mask of its own, so that equal units do not stay equal"
+    return (Obstacle(reason, groups),) if groups else ()

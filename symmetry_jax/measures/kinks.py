@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from symmetry_jax.learning.activity import observe
 from symmetry_jax.learning.models import MLP
-from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
+from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State, remembered
 from symmetry_jax.learning.training import Aux
 from symmetry_jax.symmetry.separation import difference, norm
 
@@ -58,10 +58,10 @@ def first_crossing() -> tuple[Measure, Measure]:
 
     def read_step(state: State, aux: Aux | None, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
-        return state.memory.crossed
+        return remembered(state.memory, Kinked).crossed
 
     def read_separation(state: State, aux: Aux | None, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
-        return state.memory.separation
+        return remembered(state.memory, Kinked).separation
 
     return Measure("crossed", read_step, "ends", unit="step"), Measure("separation_then", read_separation, "ends")

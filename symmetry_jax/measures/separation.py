@@ -32,6 +32,17 @@ def twin_size(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]]) -> Measu
     return Measure("size", read, when="ends", dims=("group",), coords={"group": list(pairs)})
 
 
+def twin_numbers(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]]) -> Measure:
+    """How many numbers are trained of each twin, at ends: (group,)."""
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        sizes = [len(orbits(state.variables, symmetry[group], pair)[0]) for group, pair in pairs.items()]
+        return jnp.array(sizes, jnp.int32)
+
+    return Measure("numbers", read, when="ends", dims=("group",), coords={"group": list(pairs)})
+
+
 def smallest_separation(symmetry: Symmetry, groups: Sequence[str]) -> Measure:
     """Distance of the two nearest units of each group: (group,); inf where a group has one unit."""
 

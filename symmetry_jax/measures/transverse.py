@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from symmetry_jax.errors import InputError
-from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
+from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State, remembered
 from symmetry_jax.learning.starts import Pairs
 from symmetry_jax.learning.streams import Stream, draw_key
 from symmetry_jax.symmetry.separation import difference, displace, norm
@@ -116,7 +116,7 @@ def log_growth(pairs: Pairs, directions: int = 1) -> Measure:
 
     def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
-        seen: Followed = state.memory
+        seen = remembered(state.memory, Followed)
         alive = {name: jnp.stack([jnp.any(tangent[0] != 0) for tangent in seen.tangents[name]]) for name in pairs}
         return jnp.stack([jnp.where(alive[name], seen.log_growth[name], -jnp.inf) for name in pairs])
 

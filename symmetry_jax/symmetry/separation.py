@@ -92,6 +92,12 @@ def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED
     return jax.vmap(lambda i: jax.vmap(lambda j: distance(i, j))(every))(every)
 
 
+def distances(params: PyTree, group: UnitGroup, units: Sequence[int], roles: Sequence[Role] = TRAINED) -> jax.Array:
+    """Distance of the first of some units from each of the others, as `separation` has it: (units - 1,)."""
+    first, *others = units
+    return jax.vmap(lambda other: norm(difference(params, group, (first, other), roles)))(jnp.array(others))
+
+
 def norm(vector: jax.Array) -> jax.Array:
     """Euclidean norm of (n,), scaled by the largest entry so that squares neither underflow nor overflow."""
     largest = jnp.max(jnp.abs(vector))

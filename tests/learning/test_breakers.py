@@ -7,7 +7,14 @@ import pytest
 
 from symmetry_jax import sweep
 from symmetry_jax.errors import InputError
-from symmetry_jax.learning.breakers import flipped_labels, noisy_gradients, noisy_targets, stochastic_rounding
+from symmetry_jax.learning.breakers import (
+    flipped_labels,
+    noisy_gradients,
+    noisy_targets,
+    noisy_weights,
+    shifted_images,
+    stochastic_rounding,
+)
 from symmetry_jax.learning.data.digits import digits
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.optimizers import OPTIMIZERS
@@ -46,12 +53,13 @@ def test_noise_is_drawn_anew_at_every_step_and_from_the_seed_alone():
 def noisy_parts(name, strength):
     """Arrays of ones to which normal noise was added."""
     ones = jnp.ones((MANY, 1))
-    if name == "gradient_noise":
-        return jax.tree.leaves(changed(noisy_gradients(), {"a": ones, "b": ones}, gradient_noise=strength))
+    if name != "label_noise":
+        breaker = {"gradient_noise": noisy_gradients, "weight_noise": noisy_weights}[name]()
+        return jax.tree.leaves(changed(breaker, {"a": ones, "b": ones}, **{name: strength}))
     return [changed(noisy_targets(), Batch(ones, ones), label_noise=strength).targets]
 
 
-@pytest.mark.parametrize("name", ["label_noise", "gradient_noise"])
+@pytest.mark.parametrize("name", ["label_noise", "gradient_noise", "weight_noise"])
 def test_normal_noise_has_the_strength_asked_for(name):
     for strength in (0.0, 0.3):
         for part in noisy_parts(name, strength):
@@ -61,6 +69,22 @@ def test_normal_noise_has_the_strength_asked_for(name):
 def test_every_array_has_noise_of_its_own():
     first, second = noisy_parts("gradient_noise", 0.3)
     assert np.all(first != second)
+
+
+def test_images_are_moved_by_a_pixel_at_most_and_as_often_as_asked():
+    images = np.random.default_rng(0).normal(size=(900, 4, 5, 2)).astype(np.float32)
+    bordered = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    places = [(down, right) for down in range(3) for right in range(3)]
+    candidates = np.stack([bordered[:, down : down + 4, right : right + 5] for down, right in places], axis=1)
+    for chance in (0.0, 0.4, 1.0):
+        batch = Batch(jnp.asarray(images), jnp.zeros(len(images), jnp.int32))
+        moved = np.asarray(changed(shifted_images(), batch, augmentation=chance).inputs)
+        matches = (candidates == moved[:, None]).all((2, 3, 4))
+        assert np.all(matches.sum(1) == 1)
+        shares = matches.mean(0)
+        expected = np.full(9, chance / 9)
+        expected[places.index((1, 1))] += 1 - chance
+        np.testing.assert_allclose(shares, expected, atol=0.05 if chance else 0)
 
 
 def test_stochastic_rounding_is_to_multiples_and_right_on_average():
@@ -78,7 +102,14 @@ START = tied(draw(MODEL, INITIALIZERS["lecun"]), SYMMETRY, {"hidden_0": [(0, 1)]
 
 
 @pytest.mark.parametrize(
-    "breaker, apart", [(flipped_labels(10), False), (noisy_gradients(), True), (stochastic_rounding(), True)]
+    "breaker, apart",
+    [
+        (flipped_labels(10), False),
+        (shifted_images(), False),
+        (noisy_gradients(), True),
+        (noisy_weights(), True),
+        (stochastic_rounding(), True),
+    ],
 )
 def test_what_parts_equal_units(breaker, apart):
     task = classification(MODEL, 16, "per_seed")
