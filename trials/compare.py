@@ -1,0 +1,56 @@
+"""Whether two work directories of one study hold the same bits: `python -m trials.compare DIR OTHER`.
+
+On a GPU some operations add in any order. Run a study twice as it is, and twice with
+
+    XLA_FLAGS=--xla_gpu_deterministic_ops=true python -m symmetry_jax run --config=configs/symmetry_breakers.py --workdir=DIR
+
+and compare: what differs is told, for results with the largest difference.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from symmetry_jax.sweeps.loading import load_sweeps
+from trials.studies import bits
+
+
+def main() -> None:
+    """Prints what differs; fails if anything does."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directories", type=Path, nargs=2, metavar="DIR", help="work directories of finished studies")
+    first, second = parser.parse_args().directories
+    found = compare(first, second)
+    print(*(f"{name}: {difference}" for name, difference in found.items()), sep="\n")
+    if found:
+        raise SystemExit(f"{len(found)} arrays differ")
+    print("every bit is the same")
+
+
+def compare(first: Path, second: Path) -> Mapping[str, str]:
+    """What differs between two work directories, and by how much.
+
+    Raises:
+        InputError: if the results of one are damaged, or not there.
+    """
+    mine, other = bits(first), bits(second)
+    apart = _largest_differences(first, second)
+    names = [name for name in sorted({*mine, *other}) if mine.get(name) != other.get(name)]
+    return {name: apart.get(name, "differs") if name in mine and name in other else "only in one" for name in names}
+
+
+def _largest_differences(first: Path, second: Path) -> dict[str, str]:
+    ours, theirs = load_sweeps(first), load_sweeps(second)
+    found = {}
+    for sweep in {*ours} & {*theirs}:
+        for name in {*ours[sweep].data_vars} & {*theirs[sweep].data_vars}:
+            a, b = ours[sweep][name].values, theirs[sweep][name].values
+            if a.shape == b.shape and a.dtype.kind == "f":
+                found[f"{sweep} {name}"] = f"by up to {np.nanmax(np.abs(a - b), initial=0):.3g}"
+    return found
+
+
+if __name__ == "__main__":
+    main()
