@@ -131,8 +131,7 @@ def _source(config: ConfigDict, source: Source, data: Dataset, static: Mapping[s
         lambda hparams, step: jnp.asarray(source.rate, hparams["learning_rate"].dtype),
         breakers=[source.breaker] if source.breaker else [],
     )
-    runs = axes if source.strength else axes.fix("strength", 1.0)
-    runs = runs if source.strength == "weight_decay" else runs.fix("weight_decay", 0.0)
+    runs = (axes if source.strength else axes.fix("strength", 1.0)).fix("weight_decay", 0.0)
     measures = (
         *first_parting(blocks),
         twin_separation(symmetry, pairs),

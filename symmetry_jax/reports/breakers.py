@@ -125,7 +125,8 @@ def breaker_lines(results: Results) -> Iterator[str]:
     """What each source that takes twins apart did, at the strength that is shown."""
     runs = _runs(results)
     steps = int(runs.step[-1])
-    yield f"{int(runs.valid.sum()):,} runs of {steps:,} steps."
+    alone = f"Kicks of equal size that only add up make {steps**0.5:.3g} times the first."
+    yield f"{int(runs.valid.sum()):,} runs of {steps:,} steps. {alone}"
     for source in map(str, runs.source.values):
         here = runs.sel(source=source)
         if not _parted(here).any():
@@ -190,11 +191,12 @@ def breaker_picture(results: Results) -> Picture:
     for number, source in enumerate(parting):
         here, color = runs.sel(source=source), f"C{number}"
         kick = _rms(here.kick.where(_parted(here))).where(here.strength > 0).dropna("strength")
-        left.plot(kick.strength, kick, color=color, marker="o", markersize=3, label=source)
+        left.plot(kick.strength, kick, color=color, marker="o", markersize=3, label=source.replace("_", " "))
         if source in expected:
             left.plot(expected[source].strength, expected[source], color="black", linestyle="--", linewidth=0.8, zorder=3)
         strength = _shown(here)
-        band(right, here.separation.sel(part="orbit", strength=strength), "step", color, f"{source} {strength:g}")
+        apart = here.separation.sel(part="orbit", strength=strength)
+        band(right, apart.where(apart > 0), "step", color, f"{source.replace('_', ' ')} {strength:g}")
     left.set(xscale="log", yscale="log", xlabel="strength", ylabel="first kick")
     right.set(xscale="symlog", yscale="log", xlabel="step", ylabel="distance between the filters")
     right.set_xlim(0, float(runs.step[-1]))
