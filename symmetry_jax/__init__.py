@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from symmetry_jax.sweeps.loading import load_results as load_results
     from symmetry_jax.sweeps.loading import load_run as load_run
     from symmetry_jax.sweeps.sweep import sweep as sweep
+    from symmetry_jax.symmetry.curvature import cross_curvature as cross_curvature
     from symmetry_jax.symmetry.curvature import twin_curvature as twin_curvature
     from symmetry_jax.symmetry.quotient import quotient as quotient
     from symmetry_jax.symmetry.separation import separation as separation
@@ -25,6 +26,7 @@ _MODULES = {
     "Symmetry": "symmetry.units",
     "UnitAxis": "symmetry.units",
     "UnitGroup": "symmetry.units",
+    "cross_curvature": "symmetry.curvature",
     "load_results": "sweeps.loading",
     "load_run": "sweeps.loading",
     "noise_for": "theory.twin_separation",

@@ -20,7 +20,7 @@ Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
 
 Draw = Callable[[Hparams], Initializer]
 
-RANGES = {"epsilon": Interval(0), "bias_scale": Interval(0)}  # a distance, a standard deviation
+RANGES = {"epsilon": Interval(0), "bias_scale": Interval(0), "spread": Interval(0)}  # a distance, a standard deviation, a share
 
 INITIALIZERS: dict[str, Draw] = {
     "he": lambda hparams: nn.initializers.he_normal(),
@@ -59,6 +59,20 @@ def tied(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
         for name, units in blocks.items():
             variables = tie(variables, symmetry[name], units)
         return variables
+
+    return begin
+
+
+def gathered(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
+    """A start with the units of each block near the first: what differs from it is multiplied by hparams["spread"].
+
+    At 1 the start is as it was, but for rounding; at 0 units are tied.
+    """
+    together = tied(start, symmetry, blocks)
+
+    def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        apart, common = start(hparams, inputs), together(hparams, inputs)
+        return jax.tree.map(lambda far, near: near + hparams["spread"].astype(near.dtype) * (far - near), apart, common)
 
     return begin
 

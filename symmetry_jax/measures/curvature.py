@@ -44,7 +44,7 @@ def spectrum(
     """
 
     def read(state: State, aux: Aux | None, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
-        outputs, loss = _functions(task, aux.batch if aux is not None else task.batch(data, hparams, step))
+        outputs, loss = functions(task, aux.batch if aux is not None else task.batch(data, hparams, step))
 
         def extremes(group: str) -> jax.Array:
             apart = difference(state.variables, symmetry[group], pairs[group], roles)
@@ -63,7 +63,7 @@ def erf_bias_curvature(task: Task, symmetry: Symmetry, pairs: Pairs) -> Measure:
 
     def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux
-        outputs, loss = _functions(task, task.batch(data, hparams, step))
+        outputs, loss = functions(task, task.batch(data, hparams, step))
         gradient = jax.grad(lambda variables: loss(outputs(variables)))(state.variables)
 
         def both(name: str) -> jax.Array:
@@ -78,6 +78,6 @@ def erf_bias_curvature(task: Task, symmetry: Symmetry, pairs: Pairs) -> Measure:
     return Measure("bias_curvature", read, "ends", ("group", "source"), coords)
 
 
-def _functions(task: Task, batch: Batch) -> tuple[Outputs, Loss]:
+def functions(task: Task, batch: Batch) -> tuple[Outputs, Loss]:
     """Outputs of the variables, and loss of the outputs, on a minibatch."""
     return (lambda variables: task.predict(variables, batch.inputs)), (lambda outputs: task.loss(outputs, batch.targets))

@@ -196,7 +196,7 @@ def breaker_picture(results: Results) -> Picture:
             left.plot(expected[source].strength, expected[source], color="black", linestyle="--", linewidth=0.8, zorder=3)
         strength = _shown(here)
         apart = here.separation.sel(part="orbit", strength=strength)
-        band(right, apart.where(apart > 0), "step", color, f"{source.replace('_', ' ')} {strength:g}")
+        band(right, apart.where(apart > 0).dropna("step", how="all"), "step", color, f"{source.replace('_', ' ')} {strength:g}")
     left.set(xscale="log", yscale="log", xlabel="strength", ylabel="first kick")
     right.set(xscale="symlog", yscale="log", xlabel="step", ylabel="distance between the filters")
     right.set_xlim(0, float(runs.step[-1]))

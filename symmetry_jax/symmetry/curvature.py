@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from symmetry_jax.symmetry.separation import Unit, difference, move, norm
+from symmetry_jax.symmetry.separation import Unit, difference, move, norm, orbits
 from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitGroup
 
-Operator = Callable[[jax.Array], jax.Array]  # a symmetric matrix by its product with a vector: (numbers,) -> (numbers,)
+Operator = Callable[[jax.Array], jax.Array]  # a matrix by its product with a vector: (numbers,) -> (numbers,)
 Outputs = Callable[[PyTree], jax.Array]  # from the parameters
 Loss = Callable[[jax.Array], jax.Array]  # from the outputs to a number ()
 Rows = tuple[jax.Array, ...]
@@ -59,6 +59,38 @@ def unit_curvature(
         return outputs(move(params, group, units, (moved, jnp.zeros_like(moved)), roles))
 
     return curvature(along, loss, jnp.zeros_like(difference(params, group, units, roles)))
+
+
+def cross_curvature(
+    outputs: Outputs, loss: Loss, params: PyTree, group: UnitGroup, units: tuple[Unit, Unit], roles: Sequence[Role] = TRAINED
+) -> tuple[Operator, Operator]:
+    """The two parts of H_ij, the interaction of two units: how the gradient of the first changes as the second moves.
+
+    Arguments as of `twin_curvature`; neither unit needs to equal the other. The transpose, H_ji, is that of the units in the
+    other order. Where units enter the outputs additively, as those of a last hidden layer do, the residual part is 0: they
+    interact through the error alone, of which each leaves less to the other.
+    """
+
+    def block(whole: Operator) -> Operator:
+        return lambda vector: whole(jnp.concatenate([jnp.zeros_like(vector), vector]))[: len(vector)]
+
+    gauss_newton, residual = pair_curvature(outputs, loss, params, group, units, roles)
+    return block(gauss_newton), block(residual)
+
+
+def pair_curvature(
+    outputs: Outputs, loss: Loss, params: PyTree, group: UnitGroup, units: tuple[Unit, Unit], roles: Sequence[Role] = TRAINED
+) -> tuple[Operator, Operator]:
+    """The two parts of [[H_ii, H_ij], [H_ji, H_jj]], on vectors of both units, the first before the second: (2 numbers,).
+
+    Arguments as of `twin_curvature`.
+    """
+
+    def along(moved: jax.Array) -> jax.Array:
+        first, second = jnp.split(moved, 2)
+        return outputs(move(params, group, units, (first, second), roles))
+
+    return curvature(along, loss, jnp.zeros_like(jnp.concatenate(orbits(params, group, units, roles))))
 
 
 def curvature(outputs: Callable[[jax.Array], jax.Array], loss: Loss, at: jax.Array) -> tuple[Operator, Operator]:

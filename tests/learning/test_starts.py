@@ -7,7 +7,7 @@ import pytest
 
 from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
-from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, merged, near_tied, scattered, tied
+from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, gathered, merged, near_tied, scattered, tied
 
 MODEL, SHAPE = CNN((4, 6), 3, (1, 2)), (8, 8, 1)
 SYMMETRY = MODEL.symmetry(SHAPE)
@@ -82,3 +82,16 @@ def test_scattered_biases_have_a_scale_and_leave_the_weights_alone():
     assert not np.any(none["hidden_0"]["bias"]) and np.std(some["hidden_0"]["bias"]) == pytest.approx(0.5, rel=0.05)
     np.testing.assert_array_equal(2 * some["hidden_0"]["bias"], more["hidden_0"]["bias"])
     np.testing.assert_array_equal(none["hidden_0"]["kernel"], more["hidden_0"]["kernel"])
+
+
+@pytest.mark.usefixtures("float64")
+def test_gathered_units_lie_between_the_first_and_where_they_were():
+    start = draw(MODEL, INITIALIZERS["lecun"])
+    gather = gathered(start, SYMMETRY, {"conv_0": [range(4)]})
+    plain, equal, near, far = (begin(start, "float64"), *(begin(gather, "float64", spread=spread) for spread in (0, 0.1, 1)))
+    assert not np.any(jax.jit(separation, static_argnums=1)(equal, SYMMETRY["conv_0"]))
+    for one, tie, some, every in zip(*map(jax.tree.leaves, (plain, equal, near, far)), strict=True):
+        np.testing.assert_allclose(every, one, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(some, tie + 0.1 * (one - tie), rtol=1e-13, atol=1e-15)
+    first, others = (np.asarray(tree["params"]["conv_0"]["kernel"])[..., 0] for tree in (near, plain))
+    np.testing.assert_array_equal(first, others)

@@ -9,8 +9,14 @@ from jax.flatten_util import ravel_pytree
 from symmetry_jax import tie
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.sweeps.precision import numerics
-from symmetry_jax.symmetry.curvature import dense, extreme_eigenvalues, twin_curvature
-from symmetry_jax.symmetry.separation import difference
+from symmetry_jax.symmetry.curvature import (
+    cross_curvature,
+    dense,
+    extreme_eigenvalues,
+    twin_curvature,
+    unit_curvature,
+)
+from symmetry_jax.symmetry.separation import difference, orbits
 from symmetry_jax.theory import activations
 from symmetry_jax.theory import twin_curvature as theory
 from tests.drawing import drawn, inputs_of, variables_of
@@ -88,6 +94,67 @@ def test_units_that_differ_have_a_gauss_newton_part_too():
         expected = basis @ whole_hessian(lambda theta: loss(outputs(theta)), theta) @ basis.T
         np.testing.assert_allclose(gauss_newton + residual, expected, rtol=1e-9, atol=1e-12)
         assert (abs(gauss_newton).max() < 1e-14) == twins
+        if not twins:
+            (first, second), whole = rows_of(theta, GROUP, (0, 2)), hessian_parts(outputs, loss, theta)
+            for found, part in zip(blocks_of(cross_curvature, outputs, loss, theta, GROUP, (0, 2)), whole, strict=True):
+                np.testing.assert_allclose(found, first @ part @ second.T, rtol=1e-9, atol=1e-12)
+
+
+def hessian_parts(outputs, loss, params):
+    """The Gauss-Newton part J^T L'' J and the rest of the whole Hessian, of flat parameters and flat outputs."""
+    vector, structure = ravel_pytree(params)
+    values = outputs(params)
+
+    def flat_outputs(theta):
+        return outputs(structure(theta)).reshape(-1)
+
+    def flat_loss(flat):
+        return loss(flat.reshape(values.shape))
+
+    jacobian = np.asarray(jax.jit(jax.jacobian(flat_outputs))(vector))
+    gauss_newton = jacobian.T @ np.asarray(jax.jit(jax.hessian(flat_loss))(values.reshape(-1))) @ jacobian
+    return gauss_newton, whole_hessian(lambda theta: loss(outputs(theta)), params) - gauss_newton
+
+
+def rows_of(params, group, units):
+    """For each of two units, the rows of the identity that pick its numbers out of flat parameters."""
+    vector, structure = ravel_pytree(params)
+    return [np.asarray(rows) for rows in jax.jit(jax.jacobian(lambda theta: orbits(structure(theta), group, units)))(vector)]
+
+
+def blocks_of(of, outputs, loss, params, group, units):
+    """Both parts of a block that maps one unit to another, as matrices."""
+
+    @jax.jit
+    def both(theta):
+        numbers = len(difference(theta, group, units))
+        return [dense(part, numbers, float) for part in of(outputs, loss, theta, group, units)]
+
+    return [np.asarray(part) for part in both(params)]
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name, twins", [("mlp first", False), ("mlp first", True), ("mlp second", False), ("cnn last", True)])
+def test_interaction_is_a_block_of_the_whole_hessian(name, twins):
+    """Both parts, against matrices of all parameters; of equal units they are what the difference is made of."""
+    model, shape, group, units = MODELS[name]
+    inputs, labels, group = inputs_of(shape, batch=6), jnp.asarray([0, 1, 2, 0, 1, 1]), model.symmetry(shape)[group]
+    params, loss = variables_of(model, inputs), cross_entropy(labels)
+    params = tie(params, group, [units]) if twins else params
+
+    def outputs(theta):
+        return model.apply(theta, inputs)
+
+    (first, second), whole = rows_of(params, group, units), hessian_parts(outputs, loss, params)
+    cross = blocks_of(cross_curvature, outputs, loss, params, group, units)
+    for found, part in zip(cross, whole, strict=True):
+        np.testing.assert_allclose(found, first @ part @ second.T, rtol=1e-9, atol=1e-13)
+    assert (not cross[1].any()) == (group.axes[-1].path == "params/output/kernel")  # units of the last layer are additive
+    own = blocks_of(unit_curvature, outputs, loss, params, group, units)
+    assert (abs(own[0] - cross[0]).max() < 1e-11 * abs(own[0]).max()) == twins
+    if twins:
+        between = blocks_of(twin_curvature, outputs, loss, params, group, units)
+        np.testing.assert_allclose(own[1] - cross[1], between[1], rtol=1e-9, atol=1e-13)
 
 
 @pytest.mark.usefixtures("float64")

@@ -1,0 +1,60 @@
+"""Draft."""
+
+from ml_collections import ConfigDict
+
+from symmetry_jax.errors import choose
+
+
+def get_config(preset: str = "") -> ConfigDict:
+    """The settings of a preset."""
+    config = ConfigDict()
+    config.study = "frozen_filters"
+    config.dataset = "digits"
+    config.precision = "float32"  # of filters from random and gathered starts; twins are followed in float64 whatever this is
+
+    # An axis is a union of values, a:b (b excluded), log:a:b:n, lin:a:b:n, or names.
+    config.sweep = ConfigDict()
+    config.sweep.network = "cnn,mlp,deep"  # one convolution, one hidden layer, two hidden layers; another program each
+    config.sweep.units = "8"  # of the layer that is looked at, and of the second hidden layer; another program each
+    config.sweep.regime = "0:4"  # 0 together, 1 one at a time in turn, 2 one by one, 3 one alone, the others frozen for ever
+    config.sweep.seed = "0:32"  # weights, direction between the twins, minibatches
+    config.sweep.spread = "0,1e-3,0.1,1"  # of random weights around the first unit's: at 0 units are equal, at 1 random
+    config.sweep.epsilon = "0,1e-6,1e-4,1e-2"  # distance of the twins at the start, all other units being random
+    config.sweep.learning_rate = "0.1"
+    config.zipped = ""  # axes that vary together, as in "seed+learning_rate"
+
+    config.activation = "tanh"
+    config.batch_size = 32
+    config.minibatches = "per_seed"  # or shared: all seeds see the same examples
+    config.twin_seeds = 8  # the first few seeds, for twins
+
+    config.updates = 500  # of each unit that trains; in turn and one by one they take `units` times as many steps
+    config.records = 21  # about how many times measures are read up to the last update
+
+    config.tile = 0  # runs computed side by side in a device; 0 for a size that suits the device
+    config.wave = 0  # runs resident at once, so that a sweep passes that is larger than memory; 0 for as many as fit well
+    config.save_seconds = 60.0  # at least, between two checkpoints; a study loses no more than this when it is killed
+    config.save_steps = 0  # save at every multiple of so many steps as well; 0 to go by the clock alone
+    return choose("preset", preset, _PRESETS)(config)
+
+
+def _smoke(config: ConfigDict) -> ConfigDict:
+    config.sweep.network = "mlp"
+    config.sweep.units = "4"
+    config.sweep.seed = "0:4"
+    config.twin_seeds = 2
+    config.updates = 40
+    config.records = 9
+    config.save_steps = 160
+    return config
+
+
+def _full(config: ConfigDict) -> ConfigDict:
+    config.sweep.seed = "0:256"
+    config.twin_seeds = 64
+    config.updates = 5000
+    config.records = 41
+    return config
+
+
+_PRESETS = {"": lambda config: config, "smoke": _smoke, "full": _full}

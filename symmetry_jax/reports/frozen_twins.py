@@ -1,0 +1,161 @@
+"""How far twins come apart that train together, in turn, one by one, or one of them alone; in claims, words and a figure."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+from matplotlib import pyplot as plt
+
+from symmetry_jax.reports.figures import band
+from symmetry_jax.reports.growth import nearest_epsilon
+from symmetry_jax.reports.regimes import COLORS, by_updates, equal_updates, settings_of, updates_of
+from symmetry_jax.sweeps.study import Claim, Picture, Results
+
+REFERENCE = 1e-4
+LINEAR = 1e-4  # the largest distance at the start whose memory is told
+APART = 10  # times as far apart when one is frozen: an interaction that shows
+EXACT = 1e-10  # in float64, of what is compared with
+LEADING = 0.1  # how far a leading order in the learning rate may be off, as a fraction
+POWERS = {"together": 1, "in turn": 0, "one by one": 0, "alone": 0}
+SAME_POWER = 0.1
+
+CAPTION = (
+    "Twins, the first two units of the layer, whose other units are random; float64. Above: distance between them (fan-in, "
+    "bias and fan-out together) over updates, started {start:g} apart; in turn and one by one after whole rounds, the mean "
+    "over all units, of which one by one the twins come first. Below: distance after equally many updates against that at "
+    "the start; twins that start equal stay equal together (exactly 0, not drawn) and in the other regimes end where lines "
+    "are level. Medians and quartiles over seeds. Dotted: as far apart as at the start."
+)
+
+
+def twin_claims(results: Results) -> Iterator[Claim]:
+    """What separates twins in each regime, against what is known of the first steps and of memory of the start."""
+    for name, setting in settings_of(results["twins"]):
+        orbit = setting.separation.sel(part="orbit", drop=True)
+        regimes = setting.regime.values.tolist()
+        if 0 in setting.epsilon:
+            yield from _equal_claims(name, setting, orbit.sel(epsilon=0, drop=True), regimes)
+        if "together" in regimes:
+            yield from _growth_claims(name, setting, orbit.sel(regime="together", drop=True))
+        close = [epsilon for epsilon in setting.epsilon.values if 0 < epsilon <= LINEAR]
+        if len(close) > 1:
+            for regime in regimes:
+                statement = (
+                    f"{name}, twins {regime}: power of the distance at the start, {close[0]:g} to {close[-1]:g}, with which "
+                    "that after equal updates goes (median over seeds)"
+                )
+                power = float(_power(equal_updates(orbit, setting).sel(regime=regime, epsilon=close)).median())
+                yield Claim.near(f"memory, {regime}: {name}", statement, POWERS[regime], power, SAME_POWER)
+
+
+def _equal_claims(name: str, setting: xr.Dataset, orbit: xr.DataArray, regimes: list[str]) -> Iterator[Claim]:
+    """Twins that start equal: nothing together, the gradient alone, the interaction in turn."""
+    rate, start = setting.learning_rate.item(), setting.response.sel(epsilon=0).isel(step=0, drop=True)
+    if "together" in regimes:
+        apart = float(orbit.sel(regime="together").max())
+        yield Claim.near(f"tied: {name}", f"{name}, equal twins together: largest distance at any record", 0, apart, 0)
+    for regime in ("one by one", "alone"):
+        if regime in regimes:
+            ratio = orbit.sel(regime=regime, step=1) / (rate * start.sel(regime=regime, force="gradient"))
+            statement = f"{name}, equal twins, {regime}: distance after one step over lr ||gradient||; the farthest seed"
+            yield Claim.near(f"first step, {regime}: {name}", statement, 1, _farthest(ratio, 1), EXACT)
+    if "in turn" in regimes:
+        moved = orbit.sel(regime="in turn", step=int(setting.units))
+        ratio = moved / (rate**2 * start.sel(regime="in turn", force="response"))
+        statement = f"{name}, equal twins in turn: distance after a round over lr^2 ||H_ij gradient||; the farthest seed"
+        yield Claim.near(f"first round: {name}", statement, 1, _farthest(ratio, 1), LEADING)
+
+
+def _growth_claims(name: str, setting: xr.Dataset, orbit: xr.DataArray) -> Iterator[Claim]:
+    """Close twins together: each of the first steps multiplies their distance by ||(I - lr H) e||."""
+    close = [epsilon for epsilon in setting.epsilon.values if 0 < epsilon <= LINEAR]
+    if not close:
+        return
+    apart, rate, steps = orbit.sel(epsilon=close[0]), setting.learning_rate.item(), range(int(setting.units))
+    net = setting.interaction.sel(regime="together", epsilon=close[0], pair="0-1", block="net", hessian="residual")
+    along, size = (net.sel(reading=reading, step=list(steps), drop=True) for reading in ("along", "size"))
+    predicted = np.sqrt(1 - 2 * rate * along + rate**2 * size**2)
+    grown = apart.shift(step=-1).sel(step=list(steps)) / apart.sel(step=list(steps))
+    statement = (
+        f"{name}, twins {close[0]:g} apart together: growth in each of the first {len(steps)} steps over that by the "
+        "residual part of their curvature alone; the farthest"
+    )
+    yield Claim.near(f"growth: {name}", statement, 1, _farthest(grown / predicted, 1), 1e-6)
+
+
+def twin_sentence(results: Results) -> str:
+    """What freezing does to twins, in one sentence."""
+    parts, ratios = [], []
+    for name, setting in settings_of(results["twins"]):
+        ends, start = _ends(setting)
+        told = {regime: float(ends.sel(regime=regime)) for regime in ends.regime.values.tolist()}
+        parts.append(f"{name} " + ", ".join(f"{distance:.2g} {regime}" for regime, distance in told.items()))
+        ratios += [told["alone"] / told["together"]] if {"together", "alone"} <= set(told) else []
+    if not parts:
+        return "Nothing is told of twins."
+    found = "But they do interact" if ratios and min(ratios) >= APART else "No interaction is seen"
+    return (
+        f"{found}, as twins show: started {start:g} apart, after as many updates their distance in the median seed is "
+        f"{'; '.join(parts)}."
+    )
+
+
+def twin_lines(results: Results) -> Iterator[str]:
+    """How far equal twins come apart."""
+    for name, setting in settings_of(results["twins"]):
+        if 0 not in setting.epsilon:
+            continue
+        orbit = setting.separation.sel(part="orbit", epsilon=0, drop=True)
+        first, last = orbit.sel(step=int(setting.units)).median("seed"), equal_updates(orbit, setting).median("seed")
+        told = [
+            f"{regime} {float(first.sel(regime=regime)):.2g} and {float(last.sel(regime=regime)):.2g}"
+            for regime in setting.regime.values.tolist()
+        ]
+        when = f"after {int(setting.units)} steps and after equal updates"
+        yield f"- {name}, distance of twins that start equal, {when} (medians over seeds): {'; '.join(told)}."
+
+
+def twin_pictures(results: Results) -> Iterator[Picture]:
+    """Distance over updates, and at the end against that at the start."""
+    settings = dict(settings_of(results["twins"]))
+    if not settings or not (next(iter(settings.values())).epsilon > 0).any():
+        return
+    figure, panels = plt.subplots(
+        2, len(settings), figsize=(2.9 * len(settings) + 2, 5.4), squeeze=False, sharey="row", layout="constrained"
+    )
+    for column, (name, setting) in zip(panels.T, settings.items(), strict=True):
+        epsilons = setting.epsilon.values[setting.epsilon.values > 0]
+        start, orbit = nearest_epsilon(setting, REFERENCE), setting.separation.sel(part="orbit")
+        ends = equal_updates(orbit, setting).sel(epsilon=epsilons)
+        for regime in setting.regime.values.tolist():
+            runs = by_updates(setting, regime).separation.sel(part="orbit", epsilon=start)
+            band(column[0], runs, "step", COLORS[regime], label=regime)
+            band(column[1], ends.sel(regime=regime), "epsilon", COLORS[regime], marker="o")
+        column[1].plot(epsilons, epsilons, color="black", linestyle=":", linewidth=0.8)
+        column[0].set(title=name, xscale="symlog", yscale="log", xlabel="updates of a unit")
+        column[0].set_xlim(0, updates_of(setting))
+        column[1].set(xscale="log", yscale="log", xlabel="distance at the start")
+    for row in panels:
+        row[0].set_ylabel("distance of the twins")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right upper")
+    yield Picture("twins", figure, CAPTION.format(start=start))
+
+
+def _ends(setting: xr.Dataset) -> tuple[xr.DataArray, float]:
+    start = nearest_epsilon(setting, REFERENCE)
+    orbit = setting.separation.sel(part="orbit", epsilon=start)
+    return equal_updates(orbit, setting).median("seed"), start
+
+
+def _power(apart: xr.DataArray) -> xr.DataArray:
+    """Slope of log distance at the end against log distance at the start: (seed,)."""
+    asked = np.log(apart.epsilon)
+    centred = asked - asked.mean()
+    return (centred * np.log(apart)).sum("epsilon", skipna=False) / (centred**2).sum()
+
+
+def _farthest(values: xr.DataArray, expected: float) -> float:
+    """The value that is farthest from what is expected."""
+    flat = values.values.ravel()
+    flat = flat[~np.isnan(flat)]
+    return float(flat[np.argmax(abs(flat - expected))]) if flat.size else np.nan
