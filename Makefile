@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 STUDIES := $(basename $(notdir $(wildcard configs/*.py)))
 
-.PHONY: study smoke answers test test-slow test-oldest bench chaos damage devices waves clean
+.PHONY: study smoke answers test test-slow test-all test-oldest bench chaos damage devices waves clean
 
 study: $(VENV)/study
 	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=$(WORKDIR)
@@ -34,6 +34,9 @@ test: $(VENV)/test
 
 test-slow: $(VENV)/test
 	$(BIN)/pytest -n 2 -m slow
+
+# all tests there are, and every study, small
+test-all: test test-slow smoke
 
 # the suite again, with the oldest versions that are supported
 test-oldest: $(VENV)_oldest/test
