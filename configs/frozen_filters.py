@@ -1,4 +1,19 @@
-"""Draft."""
+"""Is there no collusion between filters: may one as well freeze all the others and train one at a time?
+
+    python -m symmetry_jax run --config=configs/frozen_filters.py --workdir=DIR
+
+Small networks on scikit-learn's digits, each from the same weights on the same minibatches: all units of a layer together;
+one at a time for a step, in turn; one by one, each once and for all; one alone, all others frozen for ever. From random
+weights, from weights gathered around one unit, with twins. A unit's fan-in, bias and fan-out train and freeze together;
+what belongs to no unit has as many updates as each of them. Presets: `smoke` (a quarter of a minute), none (about five
+minutes on two quiet cores), `full` (one accelerator).
+
+Found: from random weights, training in turn ends like training together (test loss within 2.2%, redundancy within .003)
+after as many updates of each unit, which is 8 times the steps. One by one ends 9% to 41% higher, one alone 170% to 390%.
+Twins do interact: 1e-4 apart they end 1.5 to 7 times as far apart together, 180 to 1,400 times in turn and about 30,000 to
+79,000 times if one is frozen, from whatever distance they start, since their difference feels no Gauss-Newton part together
+and each alone does. Along the line between them twins attract; most pairs of different units repel.
+"""
 
 from ml_collections import ConfigDict
 

@@ -54,11 +54,15 @@ NEEDED = ("regime", "seed", "spread", "epsilon", "learning_rate")
 TWINS = (0, 1)  # their places in the layer
 OTHERS = ((0, 2), (2, 3))  # pairs of units that are not twins
 
+FROZEN = (
+    "A unit's fan-in, bias and fan-out train and freeze together. What belongs to no unit of the layer (the head's bias; "
+    "layers above) trains at every step together and alone, and otherwise at one step in as many as there are units, so "
+    "that it has as many updates as each of them. The k-th update of every unit is on the same minibatch in all regimes."
+)
 LIMITS = (
     "None of this says what becomes of larger networks, of other data, of optimizers that remember (here it is plain gradient "
     "descent), or of turns of other lengths; after more updates losses that differ here may meet."
 )
-
 
 Static = Mapping[str, Any]  # the settings of one program
 
@@ -179,7 +183,7 @@ def claims(results: Results) -> list[Claim]:
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
     """The answer in two sentences, then in detail, each from the results."""
-    lines = [*filter_lines(results), *twin_lines(results), *interaction_lines(results), LIMITS]
+    lines = [*filter_lines(results), *twin_lines(results), *interaction_lines(results), FROZEN, LIMITS]
     runs = sum(int(sweep.valid.sum()) for sweep in results.values())
     lines.append(f"{runs:,} runs; {sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")
     return "\n".join([f"{filter_sentence(results)} {twin_sentence(results)}", "", *lines])

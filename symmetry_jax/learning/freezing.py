@@ -44,7 +44,7 @@ def together(hparams: Hparams, step: jax.Array, size: int) -> Turn:
 def in_turn(period: int) -> Regime:
     """Each unit trains for `period` steps, then the next one, and after the last the first again.
 
-    The rest trains when the last unit does. After a round of size * period steps everything has had as many updates as after
+    The rest trains at every size-th step. After a round of size * period steps everything has had as many updates as after
     `period` steps of `together`.
     """
 
@@ -52,7 +52,7 @@ def in_turn(period: int) -> Regime:
         del hparams
         turns = step // period
         units = jnp.arange(size, dtype=step.dtype) == turns % size
-        return Turn(units, units[-1], turns // size * period + step % period)
+        return Turn(units, step % size == size - 1, turns // size * period + step % period)
 
     return turn
 

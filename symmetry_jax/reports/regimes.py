@@ -152,9 +152,9 @@ def filter_sentence(results: Results) -> str:
 
     return (
         f"From random weights, units trained one at a time in turn {'end like' if alike else 'do not end like'} units trained "
-        f"together (test loss after as many updates of each, which take as many more steps as there are units: "
-        f"{words('in turn')}); units trained one by one, each once and for all, end at {words('one by one')}, and one trained "
-        f"alone, with all others frozen for ever, at {words('alone')}."
+        f"together: after as many updates of each, which take as many more steps as there are units, their test loss differs "
+        f"by {words('in turn')}; trained one by one, each once and for all, it differs by {words('one by one')}, and with one "
+        f"trained alone, all others frozen for ever, by {words('alone')}."
     )
 
 
