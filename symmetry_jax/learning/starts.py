@@ -64,7 +64,7 @@ def tied(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
 
 def block_starts(size: int, copies: jax.Array | int) -> jax.Array:
     """For each of `size` units, the first of its block of so many neighbours: (size,); those left over stay alone."""
-    units = jnp.arange(size)
+    units = jnp.arange(size, dtype=jnp.int32)
     first = units - units % copies
     return jnp.where(first + copies <= size, first, units)
 
