@@ -208,17 +208,21 @@ def capacity_lines(results: Results) -> Iterator[str]:
         f"start {float(first[0]):.2g} times with {runs.filters.values[0]:g} and {float(first[-1]):.2g} times with "
         f"{runs.filters.values[-1]:g} filters, at the end {float(last[0]):.2g} and {float(last[-1]):.2g} times."
     )
-    for labels, losses in _softmax_losses(results).items():
-        yield f"Softmax regression, {labels} labels, training loss at the end by learning rate: {losses}."
+    yield from _softmax_lines(results)
 
 
-def _softmax_losses(results: Results) -> dict[str, str]:
-    runs = settled(results["softmax"]).train_loss.isel(step=-1).mean("seed").squeeze("weight_decay", drop=True)
-    found = {}
-    for labels in map(str, runs.labels.values):
-        each = ", ".join(f"{float(loss.learning_rate):g}: {float(loss):.3f}" for loss in runs.sel(labels=labels))
-        found[labels] = f"{each}; trained for long on all examples: {least_loss(results, labels):.3f}"
-    return found
+def _softmax_lines(results: Results) -> Iterator[str]:
+    """How far softmax regression gets."""
+    last = settled(results["softmax"]).isel(step=-1).mean("seed").squeeze("weight_decay", drop=True)
+    for labels in map(str, last.labels.values):
+        runs = last.sel(labels=labels)
+        each = [f"{float(loss.learning_rate):g}: {float(loss):.3f}" for loss in runs.train_loss]
+        right = ", ".join(f"{float(rate):.1%}" for rate in runs.test_accuracy) if labels == "true" else ""
+        told = f"; test digits right {right}, at best {best_accuracy(results):.1%} in long training" if right else ""
+        yield (
+            f"Softmax regression, {labels} labels, training loss after as many steps by learning rate: {', '.join(each)}; "
+            f"trained for long on all examples: {least_loss(results, labels):.3f}{told}."
+        )
 
 
 def capacity_table(results: Results) -> Table:

@@ -110,6 +110,9 @@ def _draw_speed(results: Results) -> Figure:
 def band(panel: Axes, values: xr.DataArray, color: str, label: str, line: str = "-") -> None:
     """The mean over seeds against the number of filters, with the range between quartiles behind it."""
     values = values.dropna("filters", how="all")
+    if not values.sizes["filters"]:
+        panel.plot([], [], line, color=color, label=label)
+        return
     low, high = values.quantile([0.25, 0.75], "seed").transpose("quantile", "filters").values
     panel.plot(values.filters, values.mean("seed"), line, color=color, marker="o", markersize=3, linewidth=1.2, label=label)
     panel.fill_between(values.filters, low, high, color=color, alpha=0.2, linewidth=0)
