@@ -21,7 +21,8 @@ from symmetry_jax.learning.data.datasets import DATASETS
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, HEADS
 from symmetry_jax.learning.optimizers import OPTIMIZERS, Optimizer
 from symmetry_jax.learning.process import Measure, Process
-from symmetry_jax.learning.starts import INITIALIZERS, Blocks, Pairs, Start, biased, draw, merged, merged_rates, near_tied, tied
+from symmetry_jax.learning.quotients import merged, merged_optimizer
+from symmetry_jax.learning.starts import INITIALIZERS, Blocks, Pairs, Start, biased, draw, near_tied, tied
 from symmetry_jax.learning.tasks import MINIBATCHES, Dataset, Task, classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.separation import smallest_separation, twin_angle, twin_separation, twin_weights
@@ -45,8 +46,6 @@ from symmetry_jax.symmetry.units import Symmetry
 QUESTION = "Do two convolutional filters that start almost equal grow apart?"
 
 STATIC = ("activation", "optimizer", "initializer")
-PROPORTIONAL = ("sgd", "momentum", "nesterov")  # optimizers under which a quotient differs in learning rates alone
-
 
 Static = Mapping[str, Any]  # the settings of one program that are names
 
@@ -61,9 +60,8 @@ def build(config: ConfigDict) -> list[Program]:
     programs = [_twins(config, data, static, axes, precision) for static, axes in points]
     if precision == "float32":
         programs += [_exact(config, data, static, axes) for static, axes in points if static["activation"] not in KINKED]
-    compared = [point for point in points if point[0]["optimizer"] in PROPORTIONAL]
     networks = ("tied", "quotient")
-    return programs + [_quotient(config, data, *point, network) for point in compared for network in networks]
+    return programs + [_quotient(config, data, *point, network) for point in points for network in networks]
 
 
 def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes, precision: Precision) -> Program:
@@ -94,13 +92,12 @@ def _exact(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Pro
 
 
 def _quotient(config: ConfigDict, data: Dataset, static: Static, axes: Axes, network: str) -> Program:
-    """Training with each pair tied, or as one filter at the learning rates that make it the same; in float64."""
+    """Training with each pair tied, or as one filter that learns at rates which make it the same; in float64."""
     model = _model(config, data, static)
     blocks = {name: [pair] for name, pair in _pairs(config).items()}
     process = {"tied": _tied_process, "quotient": _merged_process}[network](config, model, data, static, blocks)
     records = record_steps(config.quotient_steps, config.quotient_steps + 1, "even")
-    # rates multiply the whole update, but a quotient decays at the rate of the network it stands for
-    runs = axes.without("epsilon").fix("weight_decay", 0.0).cut("seed", config.check_seeds)
+    runs = axes.without("epsilon").cut("seed", config.check_seeds)
     return Program("quotient", process, (minibatch_loss(),), runs, data, records, {**static, "network": network}, "float64")
 
 
@@ -112,9 +109,9 @@ def _tied_process(config: ConfigDict, model: CNN, data: Dataset, static: Static,
 def _merged_process(config: ConfigDict, model: CNN, data: Dataset, static: Static, blocks: Blocks) -> Process:
     symmetry = model.symmetry(data.shape)
     start = merged(_start(model, static), symmetry, blocks)
-    rates = merged_rates(jax.eval_shape(model.init, jax.random.key(0), data.train.inputs[:1]), symmetry, blocks)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), data.train.inputs[:1])
     smaller = model.clone(filters=tuple(filters - 1 for filters in model.filters))
-    return descend(_task(config, smaller), _optimizer(static), start, rates=lambda hparams, step: rates)
+    return descend(_task(config, smaller), merged_optimizer(_optimizer(static), shapes, symmetry, blocks), start)
 
 
 def _task(config: ConfigDict, model: CNN) -> Task:
@@ -188,7 +185,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def _quotient_claim(losses: xr.Dataset) -> Claim:
-    """Two tied filters against one with lr/2 on its fan-in and bias and 2 lr on the sum of their fan-outs."""
+    """Two tied filters against one that stands for both: under SGD, lr/2 on its fan-in and bias and 2 lr on its fan-out."""
     apart = _largest(losses.loss.sel(network="tied") - losses.loss.sel(network="quotient"), losses.valid.all("network"))
     statement = (
         f"A network with two tied filters in each layer has the loss curve of its quotient network over {int(losses.step[-1])} "

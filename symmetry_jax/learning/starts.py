@@ -11,8 +11,7 @@ from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.models import Initializer
 from symmetry_jax.learning.process import Hparams, PyTree
 from symmetry_jax.learning.streams import Stream, draw_key
-from symmetry_jax.symmetry.quotient import quotient
-from symmetry_jax.symmetry.units import Symmetry, perturb, tie
+from symmetry_jax.symmetry.units import Symmetry, permute, perturb, tie
 
 Start = Callable[[Hparams, jax.Array], PyTree]  # from the hparams and a batch of inputs, for their shape and dtype
 Blocks = Mapping[str, Sequence[Sequence[int]]]  # for each group, the units that are equal
@@ -20,7 +19,13 @@ Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
 
 Draw = Callable[[Hparams], Initializer]
 
-RANGES = {"epsilon": Interval(0), "bias_scale": Interval(0), "spread": Interval(0)}  # a distance, a standard deviation, a share
+RANGES = {
+    "epsilon": Interval(0),  # a distance
+    "bias_scale": Interval(0),  # a standard deviation
+    "spread": Interval(0),  # a share
+    "copies": Interval(1),  # units in a block
+    "tied_layers": Interval(0),
+}
 
 INITIALIZERS: dict[str, Draw] = {
     "he": lambda hparams: nn.initializers.he_normal(),
@@ -77,6 +82,36 @@ def gathered(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
     return begin
 
 
+def block_starts(size: int, copies: jax.Array | int) -> jax.Array:
+    """For each of `size` units, the first of its block of so many neighbours: (size,); those left over stay alone."""
+    units = jnp.arange(size, dtype=jnp.int32)
+    first = units - units % copies
+    return jnp.where(first + copies <= size, first, units)
+
+
+def even_blocks(size: int, copies: int) -> list[range]:
+    """The blocks of `block_starts`."""
+    return [range(first, first + copies) for first in range(0, size - copies + 1, copies)]
+
+
+def evenly_tied(start: Start, symmetry: Symmetry) -> Start:
+    """A start whose units are equal within blocks of hparams["copies"], in the first hparams["tied_layers"] groups."""
+
+    def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        variables = start(hparams, inputs)
+        for group, copies in zip(symmetry.values(), copies_of(symmetry, hparams), strict=True):
+            variables = permute(variables, group, block_starts(group.size, copies))
+        return variables
+
+    return begin
+
+
+def copies_of(symmetry: Symmetry, hparams: Hparams) -> list[jax.Array]:
+    """How many units are equal in a block of each group, () int32: hparams["copies"] in the tied layers, 1 in all others."""
+    copies, layers = (hparams[name].astype(jnp.int32) for name in ("copies", "tied_layers"))
+    return [jnp.where(number < layers, copies, 1) for number in range(len(symmetry))]
+
+
 def near_tied(start: Start, symmetry: Symmetry, pairs: Pairs) -> Start:
     """A start with one pair of twins in each named group, `epsilon` apart in a direction drawn from the seed alone."""
     together = tied(start, symmetry, {name: [pair] for name, pair in pairs.items()})
@@ -90,25 +125,3 @@ def move_apart(variables: PyTree, symmetry: Symmetry, pairs: Pairs, hparams: Hpa
         others = [(symmetry[other], twins) for other, twins in pairs.items() if other != name]
         variables = perturb(variables, symmetry[name], pair, hparams["epsilon"], key, others)
     return variables
-
-
-def merged(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
-    """The start of the quotient network: the start with its blocks tied, then each block as one unit."""
-    together = tied(start, symmetry, blocks)
-    return lambda hparams, inputs: _merge(together(hparams, inputs), symmetry, blocks)[0]
-
-
-def merged_rates(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> PyTree:
-    """The factors on the learning rates with which the quotient network trains like the network with tied units.
-
-    `shapes` is a tree of arrays or their shapes, those of the network with tied units.
-    """
-    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
-    return _merge(ones, symmetry, blocks)[1]
-
-
-def _merge(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
-    rates = None
-    for name, units in blocks.items():
-        variables, rates = quotient(variables, symmetry[name], units, rates)
-    return variables, rates

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
+from symmetry_jax.learning.starts import block_starts, copies_of
 from symmetry_jax.symmetry.separation import angle, norm, orbits, separation
-from symmetry_jax.symmetry.units import TRAINED, Role, Symmetry
+from symmetry_jax.symmetry.units import TRAINED, Role, Symmetry, UnitGroup, permute
 
 PARTS: dict[str, tuple[Role, ...]] = {"fan-in": ("fan-in", "bias"), "fan-out": ("fan-out",), "orbit": TRAINED}
 
@@ -52,6 +53,29 @@ def smallest_separation(symmetry: Symmetry, groups: Sequence[str]) -> Measure:
         return jnp.stack([jnp.min(jnp.where(jnp.eye(len(d), dtype=bool), jnp.inf, d)) for d in apart])
 
     return Measure("smallest_separation", read, dims=("group",), coords={"group": list(groups)})
+
+
+def block_spread(symmetry: Symmetry) -> Measure:
+    """Largest difference between a unit and the first of its block, memory of the optimizer included: (group,).
+
+    The blocks are those of `evenly_tied`; 0 only where units are equal in every bit, but for the sign of a zero.
+    """
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, step
+        tree = (state.variables, state.memory)
+        copies = copies_of(symmetry, hparams)
+        return jnp.stack(
+            [_spread(tree, group.within(tree), count) for group, count in zip(symmetry.values(), copies, strict=True)]
+        )
+
+    return Measure("block_spread", read, dims=("group",), coords={"group": list(symmetry)})
+
+
+def _spread(tree: PyTree, group: UnitGroup, copies: jax.Array) -> jax.Array:
+    copied = permute(tree, group, block_starts(group.size, copies))
+    apart = [jnp.max(jnp.abs(one - other)) for one, other in zip(*map(jax.tree.leaves, (tree, copied)), strict=True)]
+    return jnp.max(jnp.stack([number for number in apart if jnp.issubdtype(number.dtype, jnp.inexact)]))
 
 
 def twin_weights(symmetry: Symmetry, pairs: Mapping[str, tuple[int, int]], group: str, shape: Mapping[str, int]) -> Measure:

@@ -1,11 +1,15 @@
 """Measures of training: what the step already computed, and the test set at ends."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.tasks import Batch, Dataset, Task
 from symmetry_jax.learning.training import Aux, Rates, scale
+
+Part = Literal["train", "test"]
 
 
 def minibatch_loss(unit: str = "nats") -> Measure:
@@ -49,24 +53,26 @@ def first_nonfinite_step() -> Measure:
     return Measure("first_nonfinite_step", read, when="ends", unit="step")
 
 
-def evaluate_loss(task: Task) -> Measure:
-    """Mean loss over the test set."""
+def evaluate_loss(task: Task, part: Part = "test") -> Measure:
+    """Mean loss over the test set, or over the training set."""
 
     def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, hparams, step
-        return task.loss(task.predict(state.variables, data.test.inputs), data.test.targets)
+        examples: Batch = getattr(data, part)
+        return task.loss(task.predict(state.variables, examples.inputs), examples.targets)
 
-    return Measure("test_loss", read, when="ends", unit="nats")
+    return Measure(f"{part}_loss", read, when="ends", unit="nats")
 
 
-def evaluate_accuracy(task: Task) -> Measure:
-    """Fraction of the test set that is classified right."""
+def evaluate_accuracy(task: Task, part: Part = "test") -> Measure:
+    """Fraction of the test set, or of the training set, that is classified right."""
 
     def read(state: State, aux: Aux | None, data: Dataset, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, hparams, step
-        return _accuracy(task.predict(state.variables, data.test.inputs), data.test)
+        examples: Batch = getattr(data, part)
+        return _accuracy(task.predict(state.variables, examples.inputs), examples)
 
-    return Measure("test_accuracy", read, when="ends")
+    return Measure(f"{part}_accuracy", read, when="ends")
 
 
 def _accuracy(logits: jax.Array, batch: Batch) -> jax.Array:

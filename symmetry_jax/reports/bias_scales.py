@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from symmetry_jax.reports.growth import setting_word, settled
+from symmetry_jax.reports.speed import first_step_at
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
 
 STATIC = ("activation", "layers", "initializer")  # what another program is compiled for
@@ -106,36 +107,18 @@ def _delay(setting: xr.Dataset, scale: float) -> xr.DataArray:
 
 def _timed(setting: xr.Dataset) -> bool:
     """Whether speed is told: all finite runs with zero biases reach `REACHED`, and there are some."""
-    steps = _reached(setting.test_loss.sel(bias_scale=0))
+    steps = first_step_at(setting.test_loss.sel(bias_scale=0), REACHED)
     return bool(steps.notnull().any() and not np.isinf(steps).any())
 
 
 def _bounded(setting: xr.Dataset, scale: float) -> bool:
     """Whether some run with biases of a scale never reaches `REACHED`, so that what is known of its delay is a bound."""
-    return bool(np.isinf(_reached(setting.test_loss.sel(bias_scale=scale))).any())
+    return bool(np.isinf(first_step_at(setting.test_loss.sel(bias_scale=scale), REACHED)).any())
 
 
 def _steps(setting: xr.Dataset) -> xr.DataArray:
     """The steps at which test losses fall to `REACHED`, the last step where they do not: (..., bias_scale, seed)."""
-    return _reached(setting.test_loss).clip(max=float(setting.step[-1]))
-
-
-def _reached(losses: xr.DataArray) -> xr.DataArray:
-    """The step at which a loss first falls to `REACHED`, log loss being linear between records; inf if never."""
-
-    def first(loss: np.ndarray, step: np.ndarray) -> float:
-        below = np.flatnonzero(loss <= REACHED)
-        if np.isnan(loss).any():
-            return np.nan
-        if not below.size:
-            return np.inf
-        after = below[0]
-        if not after:
-            return 1.0
-        high, low = np.log(loss[after - 1 : after + 1] / REACHED)
-        return float(step[after - 1] + (step[after] - step[after - 1]) * high / (high - low))
-
-    return xr.apply_ufunc(first, losses, losses.step, input_core_dims=[["step"], ["step"]], vectorize=True)
+    return first_step_at(setting.test_loss, REACHED).clip(max=float(setting.step[-1]))
 
 
 def interval(values: xr.DataArray, among: int = 1) -> tuple[float, float, float]:
@@ -201,7 +184,7 @@ def cost_table(results: Results) -> Table:
 def _cost_rows(name: str, setting: xr.Dataset) -> Iterator[tuple]:
     if 0 not in setting.bias_scale:
         return
-    steps, reached = _steps(setting), _reached(setting.test_loss)
+    steps, reached = _steps(setting), first_step_at(setting.test_loss, REACHED)
     for scale in setting.bias_scale.values:
         accuracy = float(setting.test_accuracy.isel(step=-1).sel(bias_scale=scale).mean())
         low, mean, high = interval(_gain(setting, scale))

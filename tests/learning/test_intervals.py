@@ -44,4 +44,4 @@ def test_every_number_that_an_optimizer_or_a_schedule_reads_has_a_range():
         optimizer(asked)
     for schedule in SCHEDULES.values():
         schedule(asked, jnp.asarray(3))
-    assert set(asked) | {"epsilon", "bias_scale", "dropout"} == set(RANGES)
+    assert set(asked) | {*starts.RANGES, "dropout"} == set(RANGES)

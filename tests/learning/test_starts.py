@@ -7,7 +7,17 @@ import pytest
 
 from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
-from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, gathered, merged, near_tied, scattered, tied
+from symmetry_jax.learning.starts import (
+    INITIALIZERS,
+    biased,
+    draw,
+    even_blocks,
+    evenly_tied,
+    gathered,
+    near_tied,
+    scattered,
+    tied,
+)
 
 MODEL, SHAPE = CNN((4, 6), 3, (1, 2)), (8, 8, 1)
 SYMMETRY = MODEL.symmetry(SHAPE)
@@ -65,15 +75,23 @@ def test_twins_change_nothing_else():
     np.testing.assert_array_equal(plain["params"]["output"]["kernel"], moved["params"]["output"]["kernel"])
 
 
-@pytest.mark.usefixtures("float64")
-def test_merged_start_computes_what_the_tied_one_does():
-    blocks = {"conv_0": [(0, 1)], "conv_1": [(0, 2, 4)]}
-    start = draw(MODEL, INITIALIZERS["he"])
-    inputs = jnp.asarray(np.random.default_rng(0).normal(size=(2, *SHAPE)))
-    whole = begin(tied(start, SYMMETRY, blocks), "float64")
-    small = begin(merged(start, SYMMETRY, blocks), "float64")
-    outputs = jax.jit(CNN((3, 4), 3, (1, 2)).apply)(small, inputs)
-    np.testing.assert_allclose(outputs, jax.jit(MODEL.apply)(whole, inputs), rtol=1e-11, atol=1e-13)
+@pytest.mark.parametrize(
+    "copies, layers, blocks",
+    [
+        (2, 2, {"conv_0": [(0, 1), (2, 3)], "conv_1": [(0, 1), (2, 3), (4, 5)]}),
+        (4, 2, {"conv_0": [range(4)], "conv_1": [range(4)]}),
+        (3, 1, {"conv_0": [(0, 1, 2)]}),
+        (1, 2, {}),
+        (2, 0, {}),
+    ],
+)
+def test_blocks_of_neighbours_are_tied(copies, layers, blocks):
+    """What a traced number of copies ties is what named blocks tie; units left over stay alone."""
+    start = draw(MODEL, INITIALIZERS["lecun"])
+    found = begin(evenly_tied(start, SYMMETRY), copies=copies, tied_layers=layers)
+    jax.tree.map(np.testing.assert_array_equal, found, begin(tied(start, SYMMETRY, blocks)))
+    for name, group in list(SYMMETRY.items())[:layers]:
+        assert [tuple(block) for block in even_blocks(group.size, copies) if copies > 1] == [*map(tuple, blocks.get(name, ()))]
 
 
 def test_scattered_biases_have_a_scale_and_leave_the_weights_alone():

@@ -5,7 +5,7 @@ import pytest
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.learning.data.digits import digits
-from symmetry_jax.learning.data.subsets import balance, restrict
+from symmetry_jax.learning.data.subsets import balance, restrict, scramble
 
 
 def test_the_first_classes():
@@ -30,3 +30,11 @@ def test_as_many_of_each_class():
     first = [data.train.inputs[data.train.targets == label][:fewest] for label in range(10)]
     for label in range(10):
         np.testing.assert_array_equal(part.train.inputs[part.train.targets == label], first[label])
+
+
+def test_labels_in_a_random_order():
+    data, mixed = digits(), scramble(digits())
+    np.testing.assert_array_equal(np.bincount(mixed.train.targets), np.bincount(data.train.targets))
+    assert np.mean(mixed.train.targets == data.train.targets) < 0.2
+    np.testing.assert_array_equal(mixed.train.inputs, data.train.inputs)
+    np.testing.assert_array_equal(mixed.test.targets, data.test.targets)

@@ -10,7 +10,7 @@ from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.learning.optimizers import OPTIMIZERS
 from symmetry_jax.learning.process import State
 from symmetry_jax.learning.schedules import SCHEDULES
-from symmetry_jax.learning.starts import INITIALIZERS, draw, merged, merged_rates, tied
+from symmetry_jax.learning.starts import INITIALIZERS, draw, tied
 from symmetry_jax.learning.tasks import Batch, Dataset, classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.sweeps.precision import cast, numerics
@@ -112,36 +112,6 @@ def test_a_process_may_continue_from_another():
     previous = State({"params": {"output": {"kernel": jnp.ones((64, 10)), "bias": jnp.zeros(10)}}})
     state = process.init(data, hparams("float32"), previous)
     np.testing.assert_array_equal(state.variables["params"]["output"]["kernel"], np.ones((64, 10)))
-
-
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize(
-    "optimizer, blocks",
-    [
-        ("momentum", {"conv_0": [(0, 1)]}),
-        ("sgd", {"conv_0": [(0, 1)], "conv_1": [(0, 1, 2), (3, 4)]}),
-        ("nesterov", {"conv_0": [(0, 1)], "conv_1": [(0, 1, 2), (3, 4)]}),
-    ],
-)
-def test_tied_units_train_like_their_quotient(optimizer, blocks):
-    data, model = cast(digits(), "float64"), CNN((4, 5), 10, (1, 2))
-    symmetry, start = model.symmetry(data.shape), draw(model, INITIALIZERS["lecun"])
-    filters = tuple(
-        units - sum(len(block) - 1 for block in blocks.get(f"conv_{number}", ())) for number, units in enumerate(model.filters)
-    )
-    smaller = model.clone(filters=filters)
-    rates = merged_rates(jax.eval_shape(model.init, jax.random.key(0), data.train.inputs[:1]), symmetry, blocks)
-    numbers = hparams("float64", learning_rate=0.05, weight_decay=0.0)
-    whole = descend(classification(model, 16, "per_seed"), OPTIMIZERS[optimizer], tied(start, symmetry, blocks))
-    small = descend(
-        classification(smaller, 16, "per_seed"),
-        OPTIMIZERS[optimizer],
-        merged(start, symmetry, blocks),
-        rates=lambda hparams, step: rates,
-    )
-    one, other = (trained(process, data, numbers, 100)[1] for process in (whole, small))
-    assert one[-1] < one[0] / 2
-    np.testing.assert_allclose(one, other, atol=1e-11)
 
 
 TIED = [

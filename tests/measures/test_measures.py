@@ -9,7 +9,7 @@ from symmetry_jax import separation, tie
 from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.optimizers import OPTIMIZERS
 from symmetry_jax.learning.process import State
-from symmetry_jax.learning.starts import INITIALIZERS, draw
+from symmetry_jax.learning.starts import INITIALIZERS, draw, even_blocks
 from symmetry_jax.learning.tasks import Batch, Dataset, classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures import separation as symmetry_measures
@@ -55,6 +55,31 @@ def test_loss_and_accuracy_on_the_test_set(run):
     expected = -log_softmax(logits)[range(17), labels].mean()
     np.testing.assert_allclose(training.evaluate_loss(TASK).read(*at_end), expected, rtol=1e-12)
     np.testing.assert_allclose(training.evaluate_accuracy(TASK).read(*at_end), np.mean(logits.argmax(1) == labels))
+
+
+def test_loss_and_accuracy_on_the_training_set_are_named_for_it(run):
+    state, _, data, *rest = run
+    swapped = (state, None, Dataset(data.test, data.train), *rest)
+    for evaluate in (training.evaluate_loss, training.evaluate_accuracy):
+        measure = evaluate(TASK, "train")
+        assert measure.name.startswith("train_")
+        np.testing.assert_array_equal(measure.read(state, None, data, *rest), evaluate(TASK).read(*swapped))
+
+
+@pytest.mark.parametrize("copies, layers, expected", [(2, 2, [0, 0]), (2, 1, [0, 0]), (3, 2, [1, 1]), (1, 2, [0, 0])])
+def test_block_spread_reads_every_array_that_a_unit_has(run, copies, layers, expected):
+    """Units tied in twos have no spread in twos, and some in threes; a difference in memory alone is seen."""
+    state, numbers = run[0], {"copies": jnp.asarray(float(copies)), "tied_layers": jnp.asarray(float(layers))}
+    tied = state.variables
+    for group in SYMMETRY.values():
+        tied = tie(tied, group, even_blocks(group.size, 2))
+    read = symmetry_measures.block_spread(SYMMETRY).read
+    spread = np.asarray(read(State(tied, {"moment": tied}), None, None, numbers, STEP))
+    np.testing.assert_array_equal(spread > 0, np.array(expected) > 0)
+    moment = jax.tree.map(jnp.copy, tied)
+    moment["params"]["hidden_0"]["bias"] = moment["params"]["hidden_0"]["bias"].at[1].add(1e-9)
+    seen = np.asarray(read(State(tied, {"moment": moment}), None, None, numbers, STEP))
+    assert (seen[0] > 0) == (copies > 1)
 
 
 def test_gradient_norm_by_finite_differences(run):

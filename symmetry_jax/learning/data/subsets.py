@@ -1,4 +1,4 @@
-"""Parts of a dataset."""
+"""Parts of a dataset, and a dataset of which nothing can be learned but by heart."""
 
 import numpy as np
 
@@ -26,6 +26,12 @@ def balance(data: Dataset) -> Dataset:
     ranks = np.empty(len(labels), int)  # of each example among those of its class
     ranks[order] = np.concatenate([np.arange(count) for count in counts])
     return Dataset(_chosen(data.train, ranks < counts.min()), data.test)
+
+
+def scramble(data: Dataset) -> Dataset:
+    """The training labels in a random order, always the same one; the test set as it is."""
+    order = np.random.default_rng(0).permutation(len(data.train.targets))
+    return Dataset(Batch(data.train.inputs, data.train.targets[order]), data.test)
 
 
 def _chosen(batch: Batch, kept: np.ndarray) -> Batch:
