@@ -16,6 +16,7 @@ import optax
 from symmetry_jax.learning.optimizers import Optimizer
 from symmetry_jax.learning.process import Hparams, PyTree
 from symmetry_jax.learning.starts import Blocks, Start, tied
+from symmetry_jax.learning.training import trained
 from symmetry_jax.symmetry.quotient import quotient
 from symmetry_jax.symmetry.units import Symmetry
 
@@ -54,9 +55,9 @@ def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, b
 
 
 def _multiplicities(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
-    """m_p and m_q of each entry of the quotient network."""
+    """m_p and m_q of each entry of the quotient network that is trained."""
     ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, jnp.result_type(float)), shapes)  # the widest precision that is on
-    sources, rates = _merge(ones, symmetry, blocks)
+    sources, rates = map(trained, _merge(ones, symmetry, blocks))
     return sources, jax.tree.map(jnp.divide, sources, rates)
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symmetry_jax.learning import starts
 from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.optimizers import OPTIMIZERS
 from symmetry_jax.learning.schedules import SCHEDULES

@@ -26,8 +26,8 @@ NUMBERS = {"weight_decay": 0.05, "adam_eps": 0.02}
 RATES = {"sgd": 0.05, "momentum": 0.02, "nesterov": 0.02, "adam": 0.01, "adamw": 0.01}
 
 
-def shapes(data):
-    return jax.eval_shape(MODEL.init, jax.random.key(0), data.train.inputs[:1])
+def shapes(data, model=MODEL):
+    return jax.eval_shape(model.init, jax.random.key(0), data.train.inputs[:1])
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,24 @@ def test_tied_units_train_like_their_quotient(name, data):
     factored = losses(SMALLER, small, merged_optimizer(optimizer, shapes(data), SYMMETRY, BLOCKS))
     np.testing.assert_allclose(factored, whole, rtol=0, atol=1e-12)
     assert np.max(abs(losses(SMALLER, small, optimizer) - whole)) > 1e-3
+
+
+def test_units_that_are_normalised_train_like_their_quotient(data):
+    model, smaller = MODEL.clone(batch_norm=True), SMALLER.clone(batch_norm=True)
+    data, numbers = cast(data, "float64"), hparams("float64", learning_rate=0.05, weight_decay=0.05)
+    symmetry, start = model.symmetry((8, 8, 1)), draw(model, INITIALIZERS["he"])
+    losses = []
+    for network, begin, optimizer in (
+        (model, tied(start, symmetry, BLOCKS), OPTIMIZERS["sgd"]),
+        (
+            smaller,
+            merged(start, symmetry, BLOCKS),
+            merged_optimizer(OPTIMIZERS["sgd"], shapes(data, model), symmetry, BLOCKS),
+        ),
+    ):
+        losses.append(trained(descend(classification(network, 16, "per_seed"), optimizer, begin), data, numbers, 40)[1])
+    np.testing.assert_allclose(*losses, rtol=0, atol=1e-11)
+    assert losses[0][-1] < losses[0][0] / 1.5
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
