@@ -7,7 +7,7 @@ import pytest
 
 from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
-from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, merged, near_tied, scattered, tied
+from symmetry_jax.learning.starts import INITIALIZERS, alike, biased, draw, merged, near_tied, scattered, tied
 
 MODEL, SHAPE = CNN((4, 6), 3, (1, 2)), (8, 8, 1)
 SYMMETRY = MODEL.symmetry(SHAPE)
@@ -82,3 +82,17 @@ def test_scattered_biases_have_a_scale_and_leave_the_weights_alone():
     assert not np.any(none["hidden_0"]["bias"]) and np.std(some["hidden_0"]["bias"]) == pytest.approx(0.5, rel=0.05)
     np.testing.assert_array_equal(2 * some["hidden_0"]["bias"], more["hidden_0"]["bias"])
     np.testing.assert_array_equal(none["hidden_0"]["kernel"], more["hidden_0"]["kernel"])
+
+
+def test_units_of_different_layers_may_start_with_equal_weights():
+    model = MLP((4, 4, 4), 3)
+    plain = draw(model, INITIALIZERS["lecun"], scattered)
+    before, after = (
+        begin(start, shape=(5,), bias_scale=1.0)["params"] for start in (plain, alike(plain, ("hidden_1", 3), ("hidden_2", 0)))
+    )
+    np.testing.assert_array_equal(after["hidden_2"]["kernel"][:, 0], after["hidden_1"]["kernel"][:, 3])
+    assert after["hidden_2"]["bias"][0] == after["hidden_1"]["bias"][3]
+    assert abs(before["hidden_2"]["bias"][0] - before["hidden_1"]["bias"][3]) > 1e-3
+    np.testing.assert_allclose(after["hidden_2"]["kernel"][:, 1:], before["hidden_2"]["kernel"][:, 1:], rtol=1e-5)
+    for name in ("hidden_0", "hidden_1", "output"):
+        jax.tree.map(lambda old, new: np.testing.assert_allclose(old, new, rtol=1e-5), before[name], after[name])
