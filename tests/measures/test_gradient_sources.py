@@ -99,20 +99,19 @@ def test_shares_pushes_and_sizes_are_those_of_the_formula():
     task, seen, after = known("mlp")
     state, aux = seen[:2]
     found = jax.jit(gradient_sources(model, task, {"pair": pair}).read)(*seen)[0]
-    (inputs, *own), (_, *other) = (
-        (of.inputs, of.slope, of.error)
-        for of in (gradient_factors(model, task.loss, state.variables, aux.batch)(unit) for unit in pair)
-    )
+    factors = jax.jit(lambda: [gradient_factors(model, task.loss, state.variables, aux.batch)(unit) for unit in pair])()
+    (inputs, *own), (_, *other) = (map(np.asarray, (of.inputs, of.slope, of.error)) for of in factors)
     local = inputs.T @ ((own[0] - other[0]) * (own[1] + other[1]) / 2)
     downstream = inputs.T @ ((own[0] + other[0]) / 2 * (own[1] - other[1]))
-    gradients = [fan_in(aux.gradients, unit) for unit in pair]
-    difference, apart = gradients[0] - gradients[1], fan_in(state.variables, pair[0]) - fan_in(state.variables, pair[1])
+    gradients, before, later = (
+        [np.asarray(fan_in(tree, unit)) for unit in pair] for tree in (aux.gradients, state.variables, after.variables)
+    )
+    difference, apart, moved = (first - second for first, second in (gradients, before, later))
     root = np.sqrt((gradients[0] @ gradients[0] + gradients[1] @ gradients[1]) / 2)
     for term, vector in ((1, local), (2, downstream), (4, difference)):
         share, push = vector @ difference / (difference @ difference), -vector @ apart / (apart @ apart)
         np.testing.assert_allclose(found[term], [share, push, np.linalg.norm(vector) / root], rtol=1e-9)
     # a push is what a small step does to the distance
-    moved = fan_in(after.variables, pair[0]) - fan_in(after.variables, pair[1])
     first_order = (moved @ moved / (apart @ apart) - 1 - 0.01 * (difference @ difference) / (apart @ apart)) / 0.2
     np.testing.assert_allclose(found[4, 1], first_order, rtol=1e-9)
 
