@@ -16,6 +16,7 @@ from symmetry_jax.symmetry.units import Symmetry, permute, perturb, tie
 Start = Callable[[Hparams, jax.Array], PyTree]  # from the hparams and a batch of inputs, for their shape and dtype
 Blocks = Mapping[str, Sequence[Sequence[int]]]  # for each group, the units that are equal
 Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
+Address = tuple[str, int]  # a layer, and the place of a unit in it
 
 Draw = Callable[[Hparams], Initializer]
 
@@ -125,3 +126,16 @@ def move_apart(variables: PyTree, symmetry: Symmetry, pairs: Pairs, hparams: Hpa
         others = [(symmetry[other], twins) for other, twins in pairs.items() if other != name]
         variables = perturb(variables, symmetry[name], pair, hparams["epsilon"], key, others)
     return variables
+
+
+def alike(start: Start, first: Address, second: Address) -> Start:
+    """A start in which a unit has the fan-in weights and the bias of another, of its own layer or of another as wide below."""
+
+    def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        variables = start(hparams, inputs)
+        (source, from_unit), (target, to_unit) = first, second
+        params = variables["params"]
+        own = {name: array.at[..., to_unit].set(params[source][name][..., from_unit]) for name, array in params[target].items()}
+        return {**variables, "params": {**params, target: own}}
+
+    return begin

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from symmetry_jax.learning.activity import observe
-from symmetry_jax.learning.models import MLP
+from symmetry_jax.learning.models import CNN, MLP
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State, remembered
 from symmetry_jax.learning.training import Aux
+from symmetry_jax.measures.gradient_factors import Pairings, of_unit
 from symmetry_jax.symmetry.separation import difference, norm
 
 
@@ -65,3 +66,15 @@ def first_crossing() -> tuple[Measure, Measure]:
         return remembered(state.memory, Kinked).separation
 
     return Measure("crossed", read_step, "ends", unit="step"), Measure("separation_then", read_separation, "ends")
+
+
+def between_kinks(model: MLP | CNN, pairs: Pairings) -> Measure:
+    """Fraction of the step's examples, and positions of a convolution, for which one of two units is active alone: (pair,)."""
+
+    def read(state: State, aux: Aux, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del data, hparams, step
+        before = observe(model, state.variables, aux.batch.inputs)[1].before
+        active = {name: tuple(of_unit(model, before[layer], unit) > 0 for layer, unit in pairs[name]) for name in pairs}
+        return jnp.stack([jnp.mean(first != second, dtype=aux.loss.dtype) for first, second in active.values()])
+
+    return Measure("between", read, dims=("pair",), coords={"pair": list(pairs)})

@@ -9,6 +9,7 @@ from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
 from symmetry_jax.learning.starts import (
     INITIALIZERS,
+    alike,
     biased,
     draw,
     even_blocks,
@@ -113,3 +114,17 @@ def test_gathered_units_lie_between_the_first_and_where_they_were():
         np.testing.assert_allclose(some, tie + 0.1 * (one - tie), rtol=1e-13, atol=1e-15)
     first, others = (np.asarray(tree["params"]["conv_0"]["kernel"])[..., 0] for tree in (near, plain))
     np.testing.assert_array_equal(first, others)
+
+
+def test_units_of_different_layers_may_start_with_equal_weights():
+    model = MLP((4, 4, 4), 3)
+    plain = draw(model, INITIALIZERS["lecun"], scattered)
+    before, after = (
+        begin(start, shape=(5,), bias_scale=1.0)["params"] for start in (plain, alike(plain, ("hidden_1", 3), ("hidden_2", 0)))
+    )
+    np.testing.assert_array_equal(after["hidden_2"]["kernel"][:, 0], after["hidden_1"]["kernel"][:, 3])
+    assert after["hidden_2"]["bias"][0] == after["hidden_1"]["bias"][3]
+    assert abs(before["hidden_2"]["bias"][0] - before["hidden_1"]["bias"][3]) > 1e-3
+    np.testing.assert_allclose(after["hidden_2"]["kernel"][:, 1:], before["hidden_2"]["kernel"][:, 1:], rtol=1e-5)
+    for name in ("hidden_0", "hidden_1", "output"):
+        jax.tree.map(lambda old, new: np.testing.assert_allclose(old, new, rtol=1e-5), before[name], after[name])

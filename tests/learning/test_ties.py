@@ -49,3 +49,27 @@ def test_units_stay_equal_in_every_bit_though_each_step_takes_them_apart(float64
         assert (separation(state.variables, group) == 0).all()
         assert (separation(state.memory, group.within(state.memory)) == 0).all()
     assert abs(state.variables["params"]["hidden_0"]["bias"]).max() > 0
+
+
+def test_a_switch_decides_whether_ties_are_held(float64):
+    random = np.random.default_rng(0)
+    batch = Batch(jnp.asarray(random.uniform(size=(12, 6))), jnp.asarray(np.arange(12) % 3, jnp.int32))
+    data, model = Dataset(batch, batch), MLP((4,), 3)
+    hparams = {name: jnp.asarray(value) for name, value in HPARAMS.items()}
+    fan_out = model.symmetry((6,)).only(["fan-out"])
+    process = descend(classification(model, 1, "full"), OPTIMIZERS["sgd"], draw(model, INITIALIZERS["lecun"]))
+    held = hold(process, fan_out, {"hidden_0": [(0, 1)]}, "held")
+    assert not held.ranges["held"].holds(np.array(2.0)) and "held" not in process.ranges
+    init, step, plain = jax.jit(held.init), jax.jit(held.step), jax.jit(process.step)
+    for switch in (0.0, 1.0):
+        numbers = hparams | {"held": jnp.asarray(switch)}
+        start = init(data, numbers)
+        after, _ = step(start, data, numbers, jnp.int32(0))
+        free, _ = plain(start, data, numbers, jnp.int32(0))
+        for state, units in ((start, start.variables["params"]), (after, after.variables["params"])):
+            apart = separation(state.variables, fan_out["hidden_0"])[0, 1]
+            assert (apart == 0) == (switch == 1)
+            assert np.any(units["hidden_0"]["kernel"][:, 0] != units["hidden_0"]["kernel"][:, 1])
+        out, expected = (np.array(state.variables["params"]["output"]["kernel"]) for state in (after, free))
+        expected[:2] = expected[:2].mean(0) if switch else expected[:2]
+        np.testing.assert_allclose(out, expected, rtol=1e-12)

@@ -1,0 +1,118 @@
+"""Equal units of different layers, which read different things: in claims, in words and in a figure, from labelled results."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+from matplotlib import pyplot as plt
+
+from symmetry_jax.reports.figures import band
+from symmetry_jax.reports.gradient_shares import early, late, read, residue_claim
+from symmetry_jax.reports.growth import along
+from symmetry_jax.sweeps.study import Claim, Picture, Results
+from symmetry_jax.theory.gradient_sources import SOURCES
+
+ORTHOGONAL = float(np.sqrt(2))  # |g_i - g_j| over the root mean square of both norms, if g_i . g_j = 0
+
+CAPTION = (
+    "Two units of neighbouring layers with equal fan-in weights and biases at the start. Shares of the three sources in the "
+    "difference between their gradients, on the minibatches of recorded steps; they add up to 1 in each run, as medians need "
+    "not. Grey, on the right: distance between their fan-ins. Medians, and quartiles over seeds. Examples, and positions of "
+    "a CNN, are paired."
+)
+
+
+def layered(results: Results) -> xr.Dataset | None:
+    """The runs with equal units of two layers: (network, activation, seed); None if none is finite."""
+    runs = along(results["layers"], "network", "activation", "seed")
+    return runs if runs.sources.notnull().any() else None
+
+
+def layer_claims(results: Results) -> Iterator[Claim]:
+    """Whether the split is exact, whether such units start equal, and how unlike their gradients are from the start."""
+    runs = layered(results)
+    if runs is None:
+        return
+    yield from residue_claim(runs, "split in three", "Equal units of two layers, and units of one")
+    statement = "Equal units of two layers: distance between their fan-ins at the start, largest"
+    yield Claim.near("equal at first", statement, 0, float(runs.distance.sel(pair="layers", step=0).max()), 0)
+    start = read(runs, "difference", "size", "layers").sel(step=0)
+    statement = (
+        "Equal units of two layers: difference between their first gradients over their root mean square, median of all runs"
+    )
+    yield Claim.near("unlike gradients", f"{statement} (orthogonal ones: 1.414)", ORTHOGONAL, float(start.median()), 0.1)
+    least = [
+        float(read(runs, source, "share", "layers").sel(step=0).median("seed").min()) for source in ("upstream", "downstream")
+    ]
+    statement = (
+        "Equal units of two layers: share of upstream input in the difference between their first gradients, median, least"
+    )
+    yield Claim.at_least("upstream counts", f"{statement} of all settings", 0.1, least[0])
+
+
+def layer_sentence(results: Results) -> str:
+    """What equal units of different layers differ in, in a sentence."""
+    runs = layered(results)
+    if runs is None:
+        return "No runs remained finite to tell what equal units of different layers differ in."
+    shares = [read(runs, source, "share", "layers") for source in SOURCES]
+    at_first = [float(share.sel(step=0).median()) for share in shares]
+    rest = [float(late(share).median()) for share in shares]
+    size = float(read(runs, "difference", "size", "layers").sel(step=0).median())
+    return (
+        f"Units with equal weights in two neighbouring layers read different things and part at the first step, with gradients "
+        f"{size:.2g} of their own size apart: {_percents(at_first)} of the difference are upstream input, local derivative and "
+        f"downstream error at the start, and {_percents(rest)} in the second half of training (medians over all runs)."
+    )
+
+
+def _percents(values: list[float]) -> str:
+    *some, last = (f"{value:.0%}" for value in values)
+    return f"{', '.join(some)} and {last}"
+
+
+def layer_lines(results: Results) -> Iterator[str]:
+    """The same for every setting."""
+    runs = layered(results)
+    if runs is None:
+        return
+    for network in runs.network.values.tolist():
+        for activation in runs.activation.values.tolist():
+            here = runs.sel(network=network, activation=activation)
+            parts = [
+                [float(part(read(here, source, "share", "layers")).median()) for source in SOURCES] for part in (early, late)
+            ]
+            apart = here.distance.sel(pair="layers").median("seed")
+            yield (
+                f"- {network}, {activation}, equal units of two layers: upstream, local and downstream share "
+                f"{_percents(parts[0])} early, {_percents(parts[1])} late; {float(apart.sel(step=1)):.2g} apart after one "
+                f"step, {float(apart.isel(step=-1)):.2g} in the end."
+            )
+
+
+def layer_pictures(results: Results) -> Iterator[Picture]:
+    """Three shares, and the distance, over training."""
+    runs = layered(results)
+    if runs is None:
+        return
+    networks, activations = runs.network.values.tolist(), runs.activation.values.tolist()
+    shape = (len(networks), len(activations))
+    size = (2.9 * shape[1] + 1, 2.3 * shape[0] + 0.6)
+    figure, panels = plt.subplots(*shape, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained")
+    for network, row in zip(networks, panels, strict=True):
+        for activation, panel in zip(activations, row, strict=True):
+            here = runs.sel(network=network, activation=activation)
+            for number, source in enumerate(SOURCES):
+                share = read(here, source, "share", "layers").squeeze("pair", drop=True)
+                band(panel, share, "step", f"C{number}", source)
+            other = panel.twinx()
+            band(other, here.distance.sel(pair="layers", drop=True), "step", "0.5")
+            other.set_ylabel("distance" if panel is row[-1] else "")
+            other.grid(False)
+            panel.set(title=f"{network}: {activation}", xscale="symlog", ylim=(-0.5, 1.2))
+            panel.set_xlim(0, float(runs.step[-1]))
+    panels[0][0].legend()
+    for panel in panels[-1]:
+        panel.set_xlabel("step")
+    figure.supylabel("share of the difference between gradients")
+    yield Picture("layers", figure, CAPTION)
