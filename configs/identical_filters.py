@@ -7,6 +7,12 @@ each optimizer, and whether the network with one filter for each block learns th
 scikit-learn's handwritten digits: without a nonlinearity, with ReLU, and 16 filters of which few are distinct, beside softmax
 regression; on true labels, and on labels in a random order. Presets: `smoke` (under a minute), none (about six minutes on two
 cores), `full` (one accelerator).
+
+Found: tied filters stay tied in every bit in 960 of 960 runs under five optimizers, and one filter in place of each block
+learns the same to 1e-15 nats. Without a nonlinearity any number of filters is softmax regression: 1 gets 96.2% of the test
+digits right and 16 get 96.5%, which only start faster (13 times softmax regression, with one 0.98; in the end 41 and 31). With
+ReLU 1 to 16 get 95.4% to 97.2%, and learn labels in a random order to 2.21 down to 1.80 nats; softmax regression ends at 2.12,
+and no linear network is below 2.16. With one distinct filter of 16, one seed of twelve learns nothing.
 """
 
 from ml_collections import ConfigDict
@@ -76,7 +82,7 @@ def _smoke(config: ConfigDict) -> ConfigDict:
     config.width.filters = "1,4"
     config.width.seed = "0:4"
     config.unpadded_filters = "1"
-    config.scrambled_filters = "4"
+    config.scrambled_filters = "1,4"
     config.width_steps = 60
     config.width_records = 7
     config.optimum_steps = 60

@@ -17,6 +17,7 @@ from symmetry_jax.theory.linear_filters import convolution_matrix, first_gain, g
 LINEAR, UNPADDED, RELU, TIED = "linear", "linear, unpadded", "ReLU", "ReLU, tied"
 NETWORKS = {LINEAR: ("identity", "SAME"), UNPADDED: ("identity", "VALID"), RELU: ("relu", "SAME")}
 
+UNLEARNED = 1.0  # nats: a training loss at the end above which nothing to speak of was learned
 REACHED = 0.2  # nats: the training loss whose step tells speed
 FOLDED = 1e-5  # of the largest logit: rounding in float32
 BENT = 0.01  # of the largest logit: more than any rounding
@@ -157,6 +158,7 @@ def _trained_claims(results: Results) -> Iterator[Claim]:
         "regression trained for long"
     )
     yield Claim.at_most("by heart: ReLU", statement, least_loss(results, "random"), float(by_heart.max(skipna=False)))
+    yield from _distinct_claims(results)
     steps = steps_to_loss(family(results, LINEAR))
     ratio = interval(steps.sel(filters=most) / steps.sel(filters=fewest))[2]
     statement = (
@@ -164,6 +166,20 @@ def _trained_claims(results: Results) -> Iterator[Claim]:
         "of 95% interval"
     )
     yield Claim.at_most("speed: linear", statement, 1, ratio)
+
+
+def _distinct_claims(results: Results) -> Iterator[Claim]:
+    """Whether filters of which k are distinct learn by heart what k filters learn, not what as many distinct ones do."""
+    copied, real = (family(results, name, "random").train_loss.isel(step=-1) for name in (TIED, RELU))
+    distinct, most = np.intersect1d(copied.filters, real.filters), float(real.filters[-1])
+    gap, saved = (copied - real.sel(filters=most, drop=True)).sel(filters=distinct), real.sel(filters=distinct) - copied
+    if distinct.size:
+        ends = [interval((gap - saved).sel(filters=count))[0] for count in distinct]
+        statement = (
+            f"Random labels, ReLU, {most:g} filters of which fewer are distinct: nats of training loss that the rest would buy "
+            "if they were, less what they buy as copies; least lower end of 95% intervals"
+        )
+        yield Claim.at_least("by heart: distinct", statement, 0, float(np.min(ends)))
 
 
 def _gain_claim(results: Results) -> Claim:
@@ -186,21 +202,26 @@ def capacity_sentence(results: Results) -> str:
     return (
         f"Without a nonlinearity {fewest:g} to {most:g} filters are softmax regression, to {gap:.0e} of the largest logit, and "
         f"get {float(linear[0]):.1%} to {float(linear[-1]):.1%} of the test digits right, with ReLU {float(bent[0]):.1%} to "
-        f"{float(bent[-1]):.1%}; labels in a random order they learn to {by_heart[0]:.2f} and {by_heart[1]:.2f} nats, softmax "
-        f"regression to {least:.2f}."
+        f"{float(bent[-1]):.1%}; labels in a random order {most:g} learn to {by_heart[0]:.2f} nats without and "
+        f"{by_heart[1]:.2f} with ReLU, softmax regression to {least:.2f}."
     )
 
 
 def capacity_lines(results: Results) -> Iterator[str]:
     """Accuracy, speed and rank of each family."""
     for name, runs in families(results, "true").items():
-        accuracy = runs.test_accuracy.isel(step=-1).mean("seed")
-        steps = steps_to_loss(runs).mean("seed")
-        when = [f"step {float(step):.0f}" if step < np.inf else "not by all" for step in steps]
-        told = zip(runs.filters.values, accuracy, when, strict=True)
-        each = "; ".join(f"{count:g}: {float(right):.1%}, {step}" for count, right, step in told)
+        accuracy = runs.test_accuracy.isel(step=-1).median("seed")
+        steps = steps_to_loss(runs).median("seed")
+        when = [f"step {float(step):.0f}" if step < np.inf else "never" for step in steps]
+        rows = zip(runs.filters.values, accuracy, when, strict=True)
+        each = "; ".join(f"{count:g}: {float(right):.1%}, {step}" for count, right, step in rows)
         what = "distinct filters" if name == TIED else "filters"
-        yield f"- {name}: test digits right at the end and step of a training loss of {REACHED}, by {what}: {each}."
+        told = f"test digits right, step of a training loss of {REACHED}"
+        yield f"- {name}, by {what}, median seed: {told}: {each}.{_unlearned(runs)}"
+    for name, runs in families(results, "random").items():
+        losses = runs.train_loss.isel(step=-1).mean("seed")
+        each = ", ".join(f"{float(loss.filters):g}: {float(loss):.3f}" for loss in losses)
+        yield f"- {name}, random labels, mean training loss at the end: {each}."
     runs = family(results, LINEAR)
     first, last = (runs.gain.isel(step=place).mean("seed") for place in (0, -1))
     yield (
@@ -209,6 +230,13 @@ def capacity_lines(results: Results) -> Iterator[str]:
         f"{runs.filters.values[-1]:g} filters, at the end {float(last[0]):.2g} and {float(last[-1]):.2g} times."
     )
     yield from _softmax_lines(results)
+
+
+def _unlearned(runs: xr.Dataset) -> str:
+    """The runs that learned nothing to speak of, if there are any."""
+    lost = (runs.train_loss.isel(step=-1) > UNLEARNED).sum("seed")
+    told = [f"{int(count)} of {runs.sizes['seed']} with {float(count.filters):g}" for count in lost if count > 0]
+    return f" Above {UNLEARNED:g} nat at the end: {', '.join(told)}." if told else ""
 
 
 def _softmax_lines(results: Results) -> Iterator[str]:

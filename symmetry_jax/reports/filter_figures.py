@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from symmetry_jax.reports.figures import QUARTILES
 from symmetry_jax.reports.filter_counts import (
     LINEAR,
     NETWORKS,
@@ -32,7 +33,7 @@ COLORS = {LINEAR: "C0", UNPADDED: "C9", RELU: "C3", TIED: "C1"}
 ACCURACY = (
     "Networks of one convolution against their number of filters; 'tied' has {most} filters of which so many are distinct. "
     "Left and middle: accuracy on the 360 test digits, early and at the end. Right: training loss at the end where labels are "
-    "in a random order, which can only be learned by heart. Means over seeds, bands from the lower to the upper quartile. "
+    "in a random order, which can only be learned by heart. Medians over seeds, bands from the lower to the upper quartile. "
     "Black: softmax regression, dashed after as many steps at the rate of the networks, dotted trained for long on all "
     "examples at once (its best accuracy at any record, and its loss at the end). Which family is ahead early is a matter of "
     "speed."
@@ -75,7 +76,7 @@ def _draw_accuracy(results: Results) -> Figure:
         _count_axis(panel, results)
     panels[0].plot([], [], color="black", linestyle="--", linewidth=0.9, label="softmax regression")
     panels[0].plot([], [], color="black", linestyle=":", linewidth=0.9, label="the same, trained for long")
-    panels[0].legend()
+    panels[2].legend(*panels[0].get_legend_handles_labels(), fontsize=8)
     return figure
 
 
@@ -108,13 +109,13 @@ def _draw_speed(results: Results) -> Figure:
 
 
 def band(panel: Axes, values: xr.DataArray, color: str, label: str, line: str = "-") -> None:
-    """The mean over seeds against the number of filters, with the range between quartiles behind it."""
+    """The median over seeds against the number of filters, with the range between quartiles behind it."""
     values = values.dropna("filters", how="all")
     if not values.sizes["filters"]:
         panel.plot([], [], line, color=color, label=label)
         return
-    low, high = values.quantile([0.25, 0.75], "seed").transpose("quantile", "filters").values
-    panel.plot(values.filters, values.mean("seed"), line, color=color, marker="o", markersize=3, linewidth=1.2, label=label)
+    low, middle, high = values.quantile(QUARTILES, "seed").transpose("quantile", "filters").values
+    panel.plot(values.filters, middle, line, color=color, marker="o", markersize=3, linewidth=1.2, label=label)
     panel.fill_between(values.filters, low, high, color=color, alpha=0.2, linewidth=0)
 
 

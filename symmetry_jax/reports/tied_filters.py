@@ -1,6 +1,6 @@
 """Filters that are tied once: whether they stay so, and whether their quotient network learns the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -14,15 +14,15 @@ SAME_LOSS = 1e-12  # nats, in float64
 CAPTION = (
     "Left: minibatch loss of networks whose filters are tied in blocks (lines) and of their quotient networks, which have one "
     "filter for each block (dots), mean over seeds, copies and layers. Right: the largest difference between the two in any "
-    "run, in float64; where it is exactly 0 a logarithmic axis cannot show it. It grows with the steps, since training "
-    "enlarges rounding: over many more steps, or at larger rates, the curves may part."
+    "run, in float64; where it is exactly 0 a logarithmic axis cannot show it. Where training enlarges rounding, over "
+    "more steps or at larger rates, the two may part."
 )
 
 
 def tie_claims(results: Results) -> Iterator[Claim]:
     """Whether ties are kept, and whether quotients learn the same, for each optimizer."""
     ties, gaps = results["ties"], quotient_gaps(results)
-    copies = " and ".join(f"{count:g}" for count in ties.copies.values)
+    copies = _listed([f"{count:g}" for count in ties.copies.values])
     for optimizer in ties.optimizer.values:
         statement = (
             f"{optimizer}: filters tied in blocks of {copies}, largest difference in a block, moments of the rule included"
@@ -106,5 +106,5 @@ def _spread(ties: xr.Dataset) -> xr.DataArray:
     return ties.block_spread.max(["step", "group"], skipna=False)
 
 
-def _listed(names: np.ndarray) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:-1])) + f" and {names[-1]}" if len(names) > 1 else str(names[0])
