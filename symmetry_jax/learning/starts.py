@@ -20,7 +20,8 @@ Pairs = Mapping[str, tuple[int, int]]  # for each group, the twins
 
 Draw = Callable[[Hparams], Initializer]
 
-RANGES = {"epsilon": Interval(0), "bias_scale": Interval(0)}  # a distance, a standard deviation
+# a distance, a standard deviation, what units have of their own
+RANGES = {"epsilon": Interval(0), "bias_scale": Interval(0), "spread": Interval(0, 1, "[]")}
 
 INITIALIZERS: dict[str, Draw] = {
     "he": lambda hparams: nn.initializers.he_normal(),
@@ -76,6 +77,26 @@ def move_apart(variables: PyTree, symmetry: Symmetry, pairs: Pairs, hparams: Hpa
         others = [(symmetry[other], twins) for other, twins in pairs.items() if other != name]
         variables = perturb(variables, symmetry[name], pair, hparams["epsilon"], key, others)
     return variables
+
+
+def alike(own: Start, common: Start, symmetry: Symmetry) -> Start:
+    """A start whose units are alike: theta_u = sqrt(1 - s^2) common + s own_u, with the spread s = hparams["spread"].
+
+    `common` is another start with all units of every group tied. Where both draw normal weights, so does this one, and two
+    units have a correlation of 1 - s^2: at 0 all are tied, at 1 each is its own.
+    """
+    one = tied(common, symmetry, {name: [range(group.size)] for name, group in symmetry.items()})
+
+    def start(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        spread = hparams["spread"]
+        kept = jnp.sqrt(1 - jnp.square(spread))
+        return jax.tree.map(
+            lambda shared, leaf: kept.astype(leaf.dtype) * shared + spread.astype(leaf.dtype) * leaf,
+            one(hparams, inputs),
+            own(hparams, inputs),
+        )
+
+    return start
 
 
 def merged(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:

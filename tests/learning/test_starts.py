@@ -7,7 +7,8 @@ import pytest
 
 from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
-from symmetry_jax.learning.starts import INITIALIZERS, biased, draw, merged, near_tied, scattered, tied
+from symmetry_jax.learning.starts import INITIALIZERS, alike, biased, draw, merged, near_tied, scattered, tied
+from symmetry_jax.learning.streams import Stream
 
 MODEL, SHAPE = CNN((4, 6), 3, (1, 2)), (8, 8, 1)
 SYMMETRY = MODEL.symmetry(SHAPE)
@@ -82,3 +83,17 @@ def test_scattered_biases_have_a_scale_and_leave_the_weights_alone():
     assert not np.any(none["hidden_0"]["bias"]) and np.std(some["hidden_0"]["bias"]) == pytest.approx(0.5, rel=0.05)
     np.testing.assert_array_equal(2 * some["hidden_0"]["bias"], more["hidden_0"]["bias"])
     np.testing.assert_array_equal(none["hidden_0"]["kernel"], more["hidden_0"]["kernel"])
+
+
+def test_units_alike_are_tied_at_0_their_own_at_1_and_correlated_between():
+    model = MLP((400, 300), 3)
+    own, common = draw(model, INITIALIZERS["lecun"]), draw(model, INITIALIZERS["lecun"], stream=Stream.TWINS)
+    start = alike(own, common, model.symmetry((200,)))
+    equal, some, alone = (begin(start, shape=(200,), spread=spread)["params"] for spread in (0.0, 0.6, 1.0))
+    assert np.all(equal["hidden_0"]["kernel"][:, :1] == equal["hidden_0"]["kernel"])
+    assert np.all(equal["hidden_1"]["kernel"] == equal["hidden_1"]["kernel"][0, 0])  # both of its axes are tied
+    drawn = begin(own, shape=(200,))["params"]  # compiled apart, and rounded otherwise
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6), alone, drawn)
+    kernel = np.asarray(some["hidden_0"]["kernel"])
+    assert np.corrcoef(kernel.T)[np.triu_indices(400, 1)].mean() == pytest.approx(1 - 0.6**2, abs=0.05)
+    assert np.var(kernel) == pytest.approx(1 / 200, rel=0.15)
