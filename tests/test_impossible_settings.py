@@ -19,7 +19,9 @@ pytestmark = [
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "configs/near_identical_filters.py:smoke"
-STUDIES = "attractive_phase, bias_zero, diverge_or_converge, near_identical_filters, softmax_rows, zero_init"
+STUDIES = (
+    "attractive_phase, bias_zero, complementary_niches, diverge_or_converge, near_identical_filters, softmax_rows, zero_init"
+)
 
 # Every row: overrides, separated by blanks, and words of the line that is told.
 
