@@ -23,7 +23,7 @@ Draw = Callable[[Hparams], Initializer]
 RANGES = {
     "epsilon": Interval(0),  # a distance
     "bias_scale": Interval(0),  # a standard deviation
-    "spread": Interval(0),  # a share
+    "spread": Interval(0, 1, "[]"),  # a share
     "copies": Interval(1),  # units in a block
     "tied_layers": Interval(0),
 }

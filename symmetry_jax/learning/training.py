@@ -13,6 +13,7 @@ from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.layers import STATISTICS
 from symmetry_jax.learning.optimizers import Optimizer
 from symmetry_jax.learning.process import Hparams, Obstacle, Process, PyTree, State
+from symmetry_jax.learning.regularizers import Regularizer
 from symmetry_jax.learning.schedules import Schedule, constant
 from symmetry_jax.learning.starts import Start
 from symmetry_jax.learning.tasks import Batch, Dataset, Task
@@ -28,10 +29,11 @@ class Aux:
     """What a training step computed on its way, at the variables it started from.
 
     Attributes:
-        loss: minibatch loss, ().
+        loss: minibatch loss, without what regularizers add to it, ().
         outputs: the model's outputs on the minibatch, (batch, ...).
         batch: the minibatch, with what breakers did to it.
-        gradients: of the loss, in the shape of the variables that are trained, with what breakers did to them.
+        gradients: of the loss and of what regularizers add to it, in the shape of the variables that are trained, with what
+            breakers did to them.
     """
 
     loss: jax.Array
@@ -47,6 +49,7 @@ def descend(
     schedule: Schedule = constant,
     rates: Rates | None = None,
     breakers: Sequence[Breaker] = (),
+    regularizers: Sequence[Regularizer] = (),
 ) -> Process:
     """Gradient descent: theta' = theta - learning_rate * schedule(step) * rates * direction(gradient).
 
@@ -58,6 +61,7 @@ def descend(
         rates: a factor on the final update of each entry (0 freezes it), from hparams and step, in the shape of the variables
             that are trained or any prefix tree of it; none for 1 everywhere.
         breakers: noise, each source in its place; in the order given where two are in one place.
+        regularizers: what is added to the loss, of which the gradient is taken.
     """
     disturb = functools.partial(_disturb, breakers)
 
@@ -69,11 +73,13 @@ def descend(
         batch = disturb("batch", task.batch(data, hparams, step), hparams, step)
         before = trained(state.variables)
 
-        def loss(variables: PyTree) -> tuple[jax.Array, tuple[jax.Array, PyTree]]:
-            outputs, moved = _outputs(task, {**state.variables, **variables}, batch.inputs, hparams, step)
-            return task.loss(outputs, batch.targets), (outputs, moved)
+        def loss(variables: PyTree) -> tuple[jax.Array, tuple[jax.Array, jax.Array, PyTree]]:
+            every = {**state.variables, **variables}
+            outputs, moved = _outputs(task, every, batch.inputs, hparams, step)
+            value = task.loss(outputs, batch.targets)
+            return sum((add(every, batch.inputs, hparams) for add in regularizers), value), (value, outputs, moved)
 
-        (value, (outputs, moved)), exact = jax.value_and_grad(loss, has_aux=True)(before)
+        (_, (value, outputs, moved)), exact = jax.value_and_grad(loss, has_aux=True)(before)
         gradients = disturb("gradients", exact, hparams, step)
         direction, memory = _direction(optimizer, gradients, state, hparams)
         rate = hparams["learning_rate"] * schedule(hparams, step)
@@ -82,9 +88,9 @@ def descend(
         after = disturb("variables", jax.tree.map(jnp.subtract, before, update), hparams, step)
         return State({**moved, **after}, memory), Aux(value, outputs, batch, gradients)
 
-    ranges = {**RANGES, **{breaker.name: breaker.allowed for breaker in breakers}}
+    strengths = {source.name: source.allowed for source in breakers} | {cost.name: cost.allowed for cost in regularizers}
     obstacles = [Obstacle(breaker.obstacle) for breaker in breakers if breaker.obstacle]
-    return Process(init, step, ranges, (*task.obstacles, *obstacles))
+    return Process(init, step, RANGES | strengths, (*task.obstacles, *obstacles))
 
 
 def trained(variables: PyTree) -> PyTree:

@@ -4,12 +4,10 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
 
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.measures.separation import PARTS
-from symmetry_jax.symmetry.separation import norm
+from symmetry_jax.symmetry.similarity import cosines, pairs
 from symmetry_jax.symmetry.units import Symmetry, UnitGroup, leaves
 
 ALIKE = 0.99  # |cosine| from which on a unit is a duplicate of another: 8 degrees
@@ -20,14 +18,14 @@ STATISTICS = ["mean", "largest"]
 def redundancy(symmetry: Symmetry, groups: Sequence[str]) -> Measure:
     """Mean and largest |cosine| of two units of each group, of their fan-in with its bias: (group, statistic).
 
-    nan where a group has one unit, or a unit reads nothing.
+    nan where a group has one unit.
     """
 
     def reduce(alike: jax.Array) -> jax.Array:
         return jnp.stack([jnp.mean(alike), jnp.max(alike)]) if len(alike) else jnp.full(2, jnp.nan, alike.dtype)
 
     def read(params: PyTree, group: UnitGroup) -> jax.Array:
-        return reduce(cosines(params, group)[np.triu_indices(group.size, 1)])
+        return reduce(pairs(_alike(params, group)))
 
     return _of_groups("redundancy", symmetry, groups, read, {"statistic": STATISTICS})
 
@@ -36,24 +34,21 @@ def duplicates(symmetry: Symmetry, groups: Sequence[str]) -> Measure:
     """Units of each group that are like one before them, their |cosine| being `ALIKE` or more: (group,)."""
 
     def read(params: PyTree, group: UnitGroup) -> jax.Array:
-        found = cosines(params, group)
+        found = _alike(params, group)
         return jnp.sum(jnp.any(jnp.tril(found, -1) >= ALIKE, axis=1), dtype=found.dtype)
 
     return _of_groups("duplicates", symmetry, groups, read, {})
 
 
-def cosines(params: PyTree, group: UnitGroup) -> jax.Array:
-    """|cosine| of every two units' fan-in with its bias: (size, size); nan for a unit whose fan-in is 0."""
+def _alike(params: PyTree, group: UnitGroup) -> jax.Array:
+    """|cosine| of every two units' fan-in with its bias: (size, size); 0 for a unit whose fan-in is 0."""
     arrays = dict(leaves(params))
     parts = [
         jnp.moveaxis(jnp.take(arrays[axis.path], axis.positions(group.size), axis=axis.axis), axis.axis, 0)
         for axis in group.axes
         if axis.role in PARTS["fan-in"]
     ]
-    fan_in = jnp.concatenate([part.reshape(group.size, -1) for part in parts], axis=1)
-    lengths = jnp.stack([norm(unit) for unit in fan_in])
-    directions = fan_in / lengths[:, None]
-    return jnp.abs(jnp.matmul(directions, directions.T, precision=lax.Precision.HIGHEST))
+    return jnp.abs(cosines(jnp.concatenate([part.reshape(group.size, -1) for part in parts], axis=1)))
 
 
 def _of_groups(

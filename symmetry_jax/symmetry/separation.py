@@ -98,6 +98,11 @@ def distances(params: PyTree, group: UnitGroup, units: Sequence[int], roles: Seq
     return jax.vmap(lambda other: norm(difference(params, group, (first, other), roles)))(jnp.array(others))
 
 
+def sizes(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED) -> jax.Array:
+    """Euclidean norm of each unit: (size,), over all that belongs to it."""
+    return jax.vmap(lambda unit: norm(orbits(params, group, (unit, unit), roles)[0]))(jnp.arange(group.size))
+
+
 def norm(vector: jax.Array) -> jax.Array:
     """Euclidean norm of (n,), scaled by the largest entry so that squares neither underflow nor overflow."""
     largest = jnp.max(jnp.abs(vector))

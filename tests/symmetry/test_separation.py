@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from symmetry_jax import UnitAxis, UnitGroup, permute, separation, tie
 from symmetry_jax.sweeps.precision import numerics
-from symmetry_jax.symmetry.separation import angle, difference, displace, move, norm, orbits
+from symmetry_jax.symmetry.separation import angle, difference, displace, move, norm, orbits, sizes
 from tests.drawing import drawn
 
 GROUP = UnitGroup(
@@ -107,3 +107,10 @@ def test_angle_of_a_rotated_vector(expected, seed):
 def test_angle_between_equal_vectors_is_zero():
     vector = jnp.asarray([0.3, -1.7, 2.9])
     assert angle(vector, vector) == 0
+
+
+@pytest.mark.usefixtures("float64")
+def test_sizes_are_the_norms_of_orbits():
+    theta = params()
+    expected = [np.linalg.norm(orbits(theta, GROUP, (unit, unit))[0]) for unit in range(4)]
+    np.testing.assert_allclose(jax.jit(sizes, static_argnums=1)(theta, GROUP), expected, rtol=1e-12)

@@ -1,0 +1,245 @@
+"""Whether units fill niches of their own: claims, words and a table, from labelled results.
+
+A setting is a network with its activation; a point is a setting at a width. A trained run is held against itself before
+training, and against random features: the run of the same seed that trained the output alone. If units came to fill niches,
+fan-ins would overlap less than before, units would say less of the same than random features do, and two units that are removed
+would be missed no more than the sum of each.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import xarray as xr
+
+from symmetry_jax.reports.bias_scales import interval
+from symmetry_jax.reports.growth import setting_word, settled
+from symmetry_jax.sweeps.study import Claim, Results, Table
+from symmetry_jax.theory.chance_overlap import largest_cosine, mean_cosine
+
+WITHIN = ("seed", "width", "spread", "hidden_rate")  # what varies within a setting
+ERRORS = 4  # standard errors that a mean may be off what is expected of it
+
+LIMITS = (
+    "This is of the last hidden layer of small networks on one dataset, and of fan-ins without biases. A |cosine| of 1 may "
+    "be an opposite, which computes something else with relu. Removal is without training again, which could make up for it."
+)
+COLUMNS = (
+    "setting",
+    "width",
+    "spread",
+    "hidden layer",
+    "test accuracy",
+    "mean |cosine|",
+    "by chance",
+    "largest |cosine|",
+    "by chance (largest)",
+    "effective rank, weights",
+    "effective rank, activations",
+    "correlation of contributions",
+    "without its sign",
+    "loss of one",
+    "loss of two",
+    "superadditive pairs",
+    "told by cosine",
+    "told by contribution",
+    "duplicates",
+    "silent",
+)
+TABLE = (
+    "Means over seeds at the end. By chance: independent directions. Contributions: what units add to the outputs, correlated "
+    "over the test set, mean over pairs. Loss of one and of two units: test loss added when they are removed to their means; "
+    "superadditive pairs are those in which losing both costs more than the sum; told by: correlation of that excess, over "
+    "pairs, with the |cosine| of fan-ins and with the correlation of contributions. Duplicates: pairs nearer than a tenth of "
+    "their norm, over fan-in, bias and fan-out. Silent: units that compute the same for all test digits."
+)
+
+
+def settings_of(results: Results) -> Iterator[tuple[str, xr.Dataset]]:
+    """Each setting: its name, and its finite runs along what varies within it, at the widths that there are."""
+    runs = settled(results["niches"])
+    dims = [dim for dim in runs.valid.dims if dim not in WITHIN]
+    for index in np.ndindex(*(runs.sizes[dim] for dim in dims)):
+        setting = runs.isel(dict(zip(dims, index, strict=True)))
+        there = setting.valid.any([dim for dim in setting.valid.dims if dim != "width"])
+        words = [
+            setting_word(dim, setting[dim].item()) for dim in dims if dim in ("network", "activation") or runs.sizes[dim] > 1
+        ]
+        if bool(there.any()):
+            yield ", ".join(words), setting.sel(width=there)
+
+
+def start(setting: xr.Dataset, near: bool = False, trained: bool = True) -> xr.Dataset | None:
+    """The runs that start with independent units, or with the most alike that are not equal; None where there are none."""
+    spreads = setting.spread.values[(setting.spread.values > 0) & (setting.spread.values < 1)] if near else [1.0]
+    rate = 1.0 if trained else 0.0
+    if not len(spreads) or min(spreads) not in setting.spread.values or rate not in setting.hidden_rate.values:
+        return None
+    return setting.sel(spread=min(spreads), hidden_rate=rate)
+
+
+def mean_overlap(runs: xr.Dataset) -> xr.DataArray:
+    """Mean |cosine| of fan-ins."""
+    return runs.overlap.sel(statistic="mean", drop=True)
+
+
+def correlation(runs: xr.Dataset) -> xr.DataArray:
+    """Mean correlation of contributions."""
+    return runs.contribution_correlation.sel(sign="with", drop=True)
+
+
+def cost(runs: xr.Dataset, quantity: str) -> xr.DataArray:
+    """A quantity of removal to the mean, at the end."""
+    return runs.removal.sel(way="mean", quantity=quantity, end="last", drop=True)
+
+
+def interaction(runs: xr.Dataset) -> xr.DataArray:
+    """Mean interaction of pairs at the end, in nats."""
+    return cost(runs, "two") - 2 * cost(runs, "one")
+
+
+def factor(runs: xr.Dataset) -> xr.DataArray:
+    """What two removed units cost over the sum of what each does, both averaged over seeds: 1 if units are missed alone."""
+    return cost(runs, "two").mean("seed") / (2 * cost(runs, "one").mean("seed"))
+
+
+def last(values: xr.DataArray) -> xr.DataArray:
+    """At the last record."""
+    return values.isel(step=-1, drop=True)
+
+
+def niche_claims(results: Results) -> Iterator[Claim]:
+    """What niches ask for, in every setting, and what chance and theory do."""
+    for name, setting in settings_of(results):
+        runs, features, near = start(setting), start(setting, trained=False), start(setting, near=True)
+        if runs is None or setting.sizes["seed"] < 2:
+            continue
+        statement = f"{name}, untrained: standard errors by which mean |cosine| is off that of independent directions, at most"
+        yield Claim.at_most(f"chance: {name}", statement, ERRORS, float(np.max(chance_errors(runs))))
+        highest = "highest upper end of intervals that hold for all widths with 95% confidence"
+        statement = f"{name}: change of mean |cosine| in training, which niches would lower: {highest}"
+        yield Claim.at_most(f"apart: {name}", statement, 0, _ends(_change(mean_overlap(runs)), max, 2))
+        if features is not None:
+            statement = f"{name}: correlation of contributions, less that of random features: {highest}"
+            yield Claim.at_most(f"own: {name}", statement, 0, _ends(last(correlation(runs) - correlation(features)), max, 2))
+        statement = f"{name}: loss of two units less the sum of each (nats), which niches would not have: {highest}"
+        yield Claim.at_most(f"additive: {name}", statement, 0, _ends(interaction(runs), max, 2))
+        if near is not None:
+            lowest = "lowest lower end of intervals that hold for all widths with 95% confidence"
+            statement = (
+                f"{name}: mean |cosine| at the end of units that start alike (spread {near.spread.item():g}), less that of "
+                f"units that start independent: {lowest}"
+            )
+            yield Claim.at_least(f"memory: {name}", statement, 0, _ends(last(mean_overlap(near) - mean_overlap(runs)), min, 0))
+
+
+def chance_errors(runs: xr.Dataset) -> np.ndarray:
+    """Standard errors by which untrained fan-ins are off chance: (width,).
+
+    E cos^2 = 1/d, and any two pairs of independent directions are uncorrelated, whether or not they share one.
+    """
+    found = mean_overlap(runs).isel(step=0).mean("seed")
+    seeds = mean_overlap(runs).isel(step=0).notnull().sum("seed").clip(min=1)  # without any the mean is nan as it is
+    pairs = runs.width * (runs.width - 1) / 2
+    numbers = fan_in_numbers(runs)
+    expected = np.array([mean_cosine(number) for number in numbers])
+    error = np.sqrt((1 / numbers - expected**2) / (pairs * seeds).values)
+    return np.abs(found.transpose("width").values - expected) / error
+
+
+def fan_in_numbers(runs: xr.Dataset) -> np.ndarray:
+    """Numbers of a fan-in at each width: (width,) int."""
+    return runs.fan_in_numbers.isel(end=0).max("seed").transpose("width").values.astype(int)
+
+
+def _change(values: xr.DataArray) -> xr.DataArray:
+    return values.isel(step=-1) - values.isel(step=0)
+
+
+def _ends(differences: xr.DataArray, extreme: Callable, end: int) -> float:
+    """The extreme over widths of one end of intervals (0 low, 2 high) that hold together; nan if there is no telling."""
+    ends = [interval(differences.sel(width=width), differences.sizes["width"])[end] for width in differences.width.values]
+    return float(np.nan if np.isnan(ends).any() else extreme(ends))
+
+
+def niche_sentence(results: Results) -> str:
+    """Whether trained units fill niches, in a sentence."""
+    fates, factors, plain = [], [], []
+    for _, setting in settings_of(results):
+        runs, features = start(setting), start(setting, trained=False)
+        if runs is None or runs.sizes["seed"] < 2:
+            continue
+        for width in runs.width.values:
+            low, _, high = interval(_change(mean_overlap(runs)).sel(width=width))
+            fates.append("lowers" if high < 0 else "raises" if low > 0 else "leaves")
+        factors += list(factor(runs).values)
+        plain += list(factor(features).values) if features is not None else []
+    if not fates:
+        return "Without several seeds that start with independent units there is no telling whether units get niches."
+    lowered = fates.count("lowers")
+    verdict = "By their fan-ins yes" if lowered == len(fates) else "No" if not lowered else "Not in general"
+    beside = f" (random features: {_range(plain)})" if plain else ""
+    return (
+        f"{verdict}: training from independent units lowers the mean |cosine| of their fan-ins in {lowered} of {len(fates)} "
+        f"cases (network, activation and width), raises it in {fates.count('raises')} and leaves it in {fates.count('leaves')} "
+        f"where it was by chance, as far as 95% intervals tell; removing two units costs {_range(factors)} times the sum of "
+        f"removing each, where units with niches of their own would be missed each for itself{beside}."
+    )
+
+
+def _range(values: list[float]) -> str:
+    return f"{np.nanmin(values):.2f} to {np.nanmax(values):.2f}"
+
+
+def niche_lines(results: Results) -> Iterator[str]:
+    """Every setting in a few lines."""
+    for name, setting in settings_of(results):
+        for label, runs in variants(setting).items():
+            yield f"{name}, {label}: " + "; ".join(_line(runs.sel(width=width)) for width in runs.width.values) + "."
+
+
+def _line(runs: xr.Dataset) -> str:
+    """One point in words."""
+    low, change, high = interval(_change(mean_overlap(runs)))
+    before, after = (float(mean_overlap(runs).isel(step=step).mean("seed")) for step in (0, -1))
+    right, told = (float(last(values).mean()) for values in (runs.test_accuracy, correlation(runs)))
+    moved = f"{before:.3f} to {after:.3f} ({change:+.3f}, {low:+.3f} to {high:+.3f})" if high > low else f"{after:.3f}"
+    return (
+        f"width {int(runs.width)}: {right:.1%} right, mean |cosine| {moved}, contributions correlate {told:.2f}, two cost "
+        f"{float(factor(runs)):.2f} times the sum"
+    )
+
+
+def variants(setting: xr.Dataset) -> dict[str, xr.Dataset]:
+    """What is shown of a setting, by name."""
+    found = {
+        "trained": start(setting),
+        "random features": start(setting, trained=False),
+        "trained from units alike": start(setting, near=True),
+    }
+    return {name: runs for name, runs in found.items() if runs is not None}
+
+
+def niche_table(results: Results) -> Table:
+    """Every measure at the end, for each point, spread and rate of the hidden layer."""
+    rows: list[tuple[str | float | int, ...]] = []
+    for name, setting in settings_of(results):
+        numbers = fan_in_numbers(setting.isel(spread=0, hidden_rate=0))
+        for place, width in enumerate(setting.width.values):
+            expected = (mean_cosine(int(numbers[place])), largest_cosine(int(numbers[place]), int(width)))
+            for spread in setting.spread.values:
+                for rate in setting.hidden_rate.values:
+                    runs = setting.sel(width=width, spread=spread, hidden_rate=rate)
+                    layer = {1: "trained", 0: "as drawn"}.get(rate, f"{rate:g} of the rate")
+                    rows.append((name, int(width), float(spread), layer, *at_the_end(runs, expected)))
+    return Table("niches", COLUMNS, tuple(rows), TABLE)
+
+
+def at_the_end(runs: xr.Dataset, expected: tuple[float, float] | None = None) -> tuple[float, ...]:
+    """Means over seeds of every measure at the last step, with what chance has of cosines if that is given."""
+    kept = [str(name) for name, array in runs.items() if array.dtype.kind == "f"]
+    ends = runs[kept].mean("seed").isel(step=-1, end=-1)
+    mean, largest = (float(ends.overlap.sel(statistic=which)) for which in ("mean", "largest"))
+    cosines = (mean, largest) if expected is None else (mean, expected[0], largest, expected[1])
+    others = [*ends.effective_rank.values, *ends.contribution_correlation.sel(sign=["with", "without"]).values]
+    removed = ends.removal.sel(way="mean").values
+    return tuple(map(float, (ends.test_accuracy, *cosines, *others, *removed, ends.duplicates, ends.silent)))

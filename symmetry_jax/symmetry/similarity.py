@@ -1,0 +1,39 @@
+"""How alike vectors are, one for each unit: cosines, pairs, and how many directions they fill."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def normalised(vectors: jax.Array) -> jax.Array:
+    """Vectors (units, numbers) at norm 1; a vector of 0 stays, and its derivative is 0."""
+    squares = jnp.sum(jnp.square(vectors), axis=1, keepdims=True)
+    some = squares > 0
+    return jnp.where(some, vectors / jnp.sqrt(jnp.where(some, squares, 1)), 0)
+
+
+def cosines(vectors: jax.Array) -> jax.Array:
+    """The cosine of the angle between every two vectors (units, numbers): (units, units); 0 where one of them is 0."""
+    directions = normalised(vectors)
+    return directions @ directions.T
+
+
+def correlations(samples: jax.Array) -> jax.Array:
+    """Correlation over samples of every two rows of (units, samples): (units, units); 0 where one of them is constant."""
+    return cosines(samples - jnp.mean(samples, axis=1, keepdims=True))
+
+
+def pairs(matrix: jax.Array) -> jax.Array:
+    """The entries of (units, units) above the diagonal, row by row: (units (units - 1) / 2,)."""
+    return matrix[np.triu_indices(len(matrix), 1)]
+
+
+def participation_ratio(gram: jax.Array) -> jax.Array:
+    """How many directions a Gram or covariance matrix (units, units) fills: (tr C)^2 / tr C^2, from 1 to the rank.
+
+    With eigenvalues l_i it is (sum l)^2 / sum l^2, their number if all weigh the same, and needs none of them (P. Gao et al.,
+    "A theory of multineuronal dimensionality, dynamics and measurement", bioRxiv 214262, 2017). 0 where C is.
+    """
+    trace = jnp.trace(gram)
+    shares = gram / jnp.where(trace > 0, trace, 1)  # so that no square underflows
+    return jnp.where(trace > 0, 1 / jnp.sum(jnp.square(jnp.where(trace > 0, shares, 1))), 0)

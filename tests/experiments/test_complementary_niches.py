@@ -1,0 +1,230 @@
+"""The study of niches from end to end, small; and that its claims hold and fail as the numbers say."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from symmetry_jax import load_results
+from symmetry_jax.command_line import load_study
+from symmetry_jax.errors import InputError
+from symmetry_jax.reports.niches import ERRORS, chance_errors, settings_of, start
+from symmetry_jax.reports.report import write_report
+from symmetry_jax.sweeps.loading import load_sweeps
+from symmetry_jax.sweeps.runner import run_study
+from symmetry_jax.theory.chance_overlap import mean_cosine
+from tests.test_configs import ROOT, load
+
+STUDY = load_study("complementary_niches")
+NAME, PUSH = "cnn, relu", "orthogonality"
+TRAINED, NEAR = {"spread": 1, "hidden_rate": 1}, {"spread": 0.001, "hidden_rate": 1}
+
+
+def smoke(**changes):
+    """The smoke preset with other settings; `penalised__x` for those of what is pushed apart."""
+    config = load(ROOT / "configs" / "complementary_niches.py", "smoke")
+    for name, value in changes.items():
+        part, _, field = name.rpartition("__")
+        where = config[part] if part else config.sweep if name in config.sweep else config
+        where[field] = value
+    return config
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "work"
+    run_study(STUDY, smoke(save_steps=0, steps=30, records=3, width="4"), path, "", say=lambda line: None)
+    write_report(STUDY, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sweeps(workdir):
+    return load_sweeps(workdir)
+
+
+def with_values(sweeps, *changes):
+    """Copies of the results in which some numbers are made up: (sweep, variable, value or what makes it of the old, labels)."""
+    copy = {name: dataset.copy(deep=True) for name, dataset in sweeps.items()}
+    for sweep, variable, value, where in changes:
+        array = copy[sweep][variable]
+        old = array.loc[where]
+        array.loc[where] = value(old) if callable(value) else np.full(old.shape, value)
+    return copy
+
+
+def holds(sweeps, claim, *changes):
+    found = {one.name: one.holds for one in STUDY.claims(with_values(sweeps, *changes))}
+    return found[claim]
+
+
+def test_results_are_labelled_by_the_axes(workdir, sweeps):
+    assert load_results(workdir).sizes["seed"] == 4 and set(sweeps) == {"niches", "penalised"}
+    runs = sweeps["niches"].sel(network="cnn", activation="relu", width=4, learning_rate=0.1)
+    np.testing.assert_array_equal(runs.fan_in_numbers, 9)
+    drawn = runs.sel(hidden_rate=0)
+    np.testing.assert_array_equal(drawn.overlap.isel(step=-1), drawn.overlap.isel(step=0))
+    assert float(abs(runs.sel(TRAINED).overlap.isel(step=-1) - runs.sel(TRAINED).overlap.isel(step=0)).min()) > 0
+    np.testing.assert_array_equal(drawn.overlap.isel(step=0), runs.sel(hidden_rate=1).overlap.isel(step=0))
+
+
+def test_claims_that_theory_makes_hold(workdir, sweeps):
+    assert holds(sweeps, f"tied: {PUSH}") and holds(sweeps, f"chance: {NAME}")
+    claims = json.loads((workdir / "claims.json").read_text())["claims"]
+    kinds = [claim["name"].split(":")[0] for claim in claims]
+    assert kinds == ["chance", "apart", "own", "additive", "memory", "tied", "apart", "helps", "apart", "helps"]
+
+
+LAST = {"step": 30}
+ENDS = {"end": "last"}
+COST = {"way": "mean", **ENDS}
+FIRST = {"step": 0, "statistic": "mean"}
+MEAN = {"statistic": "mean", **LAST}
+
+
+@pytest.mark.parametrize(
+    "claim, holding, failing",
+    [
+        (
+            f"chance: {NAME}",
+            [("niches", "overlap", mean_cosine(9), {**TRAINED, **FIRST})],
+            [("niches", "overlap", mean_cosine(9) + 0.2, {**TRAINED, **FIRST})],
+        ),
+        (
+            f"apart: {NAME}",
+            [("niches", "overlap", -0.1, {**TRAINED, **MEAN})],  # below anything that is untrained
+            [("niches", "overlap", 1.0, {**TRAINED, **MEAN})],
+        ),
+        (
+            f"own: {NAME}",
+            [("niches", "contribution_correlation", -1.0, {**TRAINED, **LAST})],
+            [("niches", "contribution_correlation", 1.0, {**TRAINED, **LAST})],
+        ),
+        (
+            f"additive: {NAME}",
+            [("niches", "removal", -1.0, {**TRAINED, **COST, "quantity": "two"})],
+            [("niches", "removal", 9.0, {**TRAINED, **COST, "quantity": "two"})],
+        ),
+        (
+            f"memory: {NAME}",
+            [("niches", "overlap", 1.0, {**NEAR, **MEAN})],
+            [("niches", "overlap", -0.1, {**NEAR, **MEAN})],
+        ),
+        (f"tied: {PUSH}", [], [("penalised", "furthest", 1e-30, {"spread": 0, "strength": 10, "seed": 1, **ENDS})]),
+        (f"tied: {PUSH}", [], [("penalised", "furthest", np.nan, {"spread": 0, "strength": 10, "seed": 1, **ENDS})]),
+        (
+            f"apart: {PUSH}, spread 1",
+            [("penalised", "overlap", -0.1, {"spread": 1, "strength": 10, **MEAN})],
+            [("penalised", "overlap", 1.0, {"spread": 1, "strength": 10, **MEAN})],
+        ),
+        (
+            f"helps: {PUSH}, spread 0.001",
+            [("penalised", "test_accuracy", 2.0, {"spread": 0.001, "strength": 10, **LAST})],
+            [("penalised", "test_accuracy", lambda old: old * 0, {"spread": 0.001, "strength": 10, **LAST})],
+        ),
+    ],
+)
+def test_claims_go_with_the_numbers(sweeps, claim, holding, failing):
+    assert holds(sweeps, claim, *holding) and not holds(sweeps, claim, *failing)
+
+
+def test_a_number_that_is_missing_bears_nothing_out(sweeps):
+    lost = [
+        ("niches", "overlap", np.nan, {**TRAINED, "statistic": "mean"}),
+        ("niches", "removal", np.nan, TRAINED),
+        ("niches", "contribution_correlation", np.nan, TRAINED),
+    ]
+    found = {one.name: one.holds for one in STUDY.claims(with_values(sweeps, *lost))}
+    assert not any(found[f"{kind}: {NAME}"] for kind in ("chance", "apart", "own", "additive", "memory"))
+
+
+def test_errors_of_chance_are_those_of_directions_that_are_drawn(sweeps):
+    """With the cosines of 10,000 draws for each seed the errors are normal: their mean square is 1."""
+    random, units, numbers, seeds = np.random.default_rng(0), 4, 9, 4
+    (_, setting), *_ = settings_of(sweeps)
+    runs = start(setting)
+    errors = []
+    for _ in range(400):
+        vectors = random.normal(size=(seeds, units, numbers))
+        vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+        sizes = np.abs(vectors @ vectors.transpose(0, 2, 1))[:, *np.triu_indices(units, 1)].mean(1)
+        made = runs.copy(deep=True)
+        made["overlap"].loc[FIRST] = np.broadcast_to(sizes, made.overlap.loc[FIRST].shape)
+        errors.append(float(chance_errors(made)[0]))
+    assert np.mean(np.square(errors)) == pytest.approx(1, abs=0.2) and np.max(errors) < ERRORS + 0.5
+
+
+def test_the_answer_is_two_sentences_and_details_from_the_results(sweeps):
+    text = STUDY.answer(sweeps, STUDY.claims(sweeps))
+    paragraph, details = text.split("\n\n")
+    assert paragraph.count(". ") == 1 and paragraph.endswith(".") and "nan" not in text
+    assert "random features" in details and "Removal is without training again" in details
+    low = ("niches", "overlap", -0.1, {**TRAINED, **MEAN})
+    lower = STUDY.answer(with_values(sweeps, low), [])
+    high = ("niches", "overlap", 1.5, {**TRAINED, **MEAN})
+    higher = STUDY.answer(with_values(sweeps, high), [])
+    assert "lowers the mean |cosine| of their fan-ins in 1 of 1" in lower and "raises it in 1" in higher
+    assert lower.startswith("By their fan-ins yes") and higher.startswith("No")
+
+
+def test_figures_and_tables(workdir, sweeps):
+    folder = workdir / "report"
+    assert {path.stem for path in folder.glob("*.png")} == {"overlap", "penalties"}
+    assert len((folder / "niches.csv").read_text().splitlines()) == 1 + 2 * 2
+    assert len((folder / "penalties.csv").read_text().splitlines()) == 1 + 3 * 2
+    wide = {**sweeps, "niches": with_values(sweeps)["niches"].pad(width=(1, 0), mode="edge").assign_coords(width=[3, 4])}
+    assert [picture.name for picture in STUDY.pictures(wide)] == ["overlap", "widths", "penalties"]
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [{"spread": [1.0]}, {"spread": [0.001]}, {"hidden_rate": [1.0]}, {"hidden_rate": [0.0]}, {"seed": [0]}],
+)
+def test_other_axes_leave_claims_out(sweeps, kept):
+    left = {**sweeps, "niches": sweeps["niches"].sel(kept)}
+    claims = STUDY.claims(left)
+    assert len(claims) < len(STUDY.claims(sweeps)) and STUDY.answer(left, claims)
+    assert STUDY.pictures(left) and STUDY.tables(left)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("kept", [{"spread": [0.0]}, {"strength": [10.0]}, {"strength": [0.0]}, {"seed": [0]}])
+def test_other_penalties_leave_claims_out(sweeps, kept):
+    left = {**sweeps, "penalised": sweeps["penalised"].sel(kept)}
+    claims = STUDY.claims(left)
+    assert len(claims) < len(STUDY.claims(sweeps)) and STUDY.answer(left, claims)
+    assert STUDY.pictures(left) and STUDY.tables(left)
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"network": "rnn"}, "unknown network 'rnn': choose from cnn, deep, mlp"),
+        ({"activation": "elu"}, "unknown activation 'elu'"),
+        ({"width": "2"}, "width=2: a whole number from 3"),
+        ({"width": "wide"}, "width='wide': a whole number from 3"),
+        ({"spread": "2"}, "axis spread: 2 is outside of"),
+        ({"hidden_rate": "-1"}, "axis hidden_rate: -1 is outside of"),
+        ({"zipped": "spread+hidden_rate"}, "axes of their own in this study"),
+        ({"initializer": "zero"}, "unknown initializer 'zero': choose from lecun, he"),
+        ({"dataset": "letters"}, "unknown dataset 'letters'"),
+        ({"penalised__penalty": "dropout"}, "unknown penalty 'dropout': choose from orthogonality, decorrelation"),
+        ({"penalised__strength": "-1"}, "axis strength: -1 is outside of"),
+        ({"penalised__width": "8,16"}, "config.penalised.width has several values"),
+    ],
+)
+def test_impossible_settings_are_told_in_one_line(changes, message):
+    with pytest.raises(InputError, match=message) as told:
+        STUDY.build(smoke(**changes))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("part, axis", [("sweep", "hidden_rate"), ("penalised", "strength")])
+def test_an_axis_that_the_study_needs(part, axis):
+    config = smoke()
+    del config[part][axis]
+    with pytest.raises(InputError, match=f"config.{part} needs an axis for {axis}"):
+        STUDY.build(config)

@@ -1,0 +1,43 @@
+"""How alike vectors are, against numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symmetry_jax.symmetry.similarity import correlations, cosines, pairs, participation_ratio
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+VECTORS = np.random.default_rng(0).normal(size=(5, 7)) * np.geomspace(1e-3, 1e3, 5)[:, None]
+
+
+def test_cosines_and_correlations_are_those_of_numpy():
+    norms = np.linalg.norm(VECTORS, axis=1)
+    np.testing.assert_allclose(cosines(jnp.asarray(VECTORS)), VECTORS @ VECTORS.T / np.outer(norms, norms), rtol=1e-12)
+    np.testing.assert_allclose(correlations(jnp.asarray(VECTORS)), np.corrcoef(VECTORS), rtol=1e-10)
+
+
+def test_a_vector_of_zeros_has_cosine_0_and_a_derivative():
+    vectors = jnp.asarray(VECTORS).at[2].set(0)
+    assert not np.any(cosines(vectors)[2])
+    slope = np.asarray(jax.grad(lambda x: jnp.sum(cosines(x) ** 2))(vectors))
+    assert np.all(np.isfinite(slope)) and not slope[2].any()
+
+
+def test_pairs_are_told_once_row_by_row():
+    assert list(pairs(jnp.arange(9).reshape(3, 3))) == [1, 2, 5]
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e150])
+def test_participation_ratio_is_that_of_the_eigenvalues(scale):
+    gram = VECTORS @ VECTORS.T
+    values = np.linalg.eigvalsh(gram)
+    assert participation_ratio(jnp.asarray(scale * gram)) == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    "gram, filled", [(np.eye(4), 4), (np.ones((4, 4)), 1), (np.diag([1, 1, 0, 0]), 2), (np.zeros((3, 3)), 0)]
+)
+def test_participation_ratio_counts_directions_that_weigh_the_same(gram, filled):
+    assert participation_ratio(jnp.asarray(gram, float)) == filled
