@@ -12,8 +12,7 @@ from symmetry_jax.learning.data.digits import digits
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.learning.optimizers import sgd
 from symmetry_jax.learning.regularizers import REGULARIZERS, decorrelation, fan_in, orthogonality
-from symmetry_jax.learning.starts import INITIALIZERS, alike, draw
-from symmetry_jax.learning.streams import Stream
+from symmetry_jax.learning.starts import INITIALIZERS, draw, gathered
 from symmetry_jax.learning.tasks import classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.sweeps.axes import Axes
@@ -93,9 +92,10 @@ def test_training_adds_the_gradient_at_its_strength_and_reports_the_loss_of_the_
 @pytest.mark.parametrize("name", REGULARIZERS)
 def test_equal_units_stay_equal_in_every_bit_and_almost_equal_ones_do_not(name):
     model, data = CNN((16,), 10, (2,), activation=ACTIVATIONS["relu"]), jax.tree.map(jnp.asarray, cast(digits(), "float32"))
-    group = model.symmetry(data.shape)["conv_0"]
-    own, common = (draw(model, INITIALIZERS["lecun"], stream=stream) for stream in (Stream.WEIGHTS, Stream.TWINS))
-    start, task = alike(own, common, model.symmetry(data.shape)), classification(model, 16, "per_seed")
+    symmetry = model.symmetry(data.shape)
+    group = symmetry["conv_0"]
+    start = gathered(draw(model, INITIALIZERS["lecun"]), symmetry, {"conv_0": [range(16)]})
+    task = classification(model, 16, "per_seed")
     process = descend(task, sgd, start, regularizers=[REGULARIZERS[name](model, "strength")])
 
     @jax.jit
