@@ -30,7 +30,8 @@ from symmetry_jax.measures.kinks import between_kinks
 from symmetry_jax.measures.training import evaluate_accuracy, first_nonfinite_step, minibatch_loss
 from symmetry_jax.reports.fan_out_kicks import kick_claims, kick_lines, kick_pictures
 from symmetry_jax.reports.gradient_share_pictures import share_pictures, share_table
-from symmetry_jax.reports.gradient_shares import share_claims, share_lines, share_sentence
+from symmetry_jax.reports.gradient_share_words import share_lines, share_sentence
+from symmetry_jax.reports.gradient_shares import share_claims
 from symmetry_jax.reports.growth import settled
 from symmetry_jax.reports.unlike_layers import layer_claims, layer_lines, layer_pictures, layer_sentence
 from symmetry_jax.sweeps.axes import Axes, parse_axes

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 
+from symmetry_jax.reports.figures import QUARTILES
 from symmetry_jax.reports.growth import along
 from symmetry_jax.sweeps.study import Claim, Picture, Results
 
@@ -14,9 +15,9 @@ EXACT = 1e-12  # in float64, of weights of order 1
 
 CAPTION = (
     "Units that are equal but for their fan-outs: distance between their fan-ins after the first step, and the line that "
-    "theory predicts for the median seed, lr |G (a_i - a_j)|. Points: medians, bars from the least seed to the greatest. "
-    "Fan-outs that differ by the same number in all classes put units nowhere apart under softmax; what is left of that is "
-    "rounding, below the axis where it is exactly 0."
+    "theory predicts for the median seed, lr |G (a_i - a_j)|. Points: medians, bars between quartiles over seeds; "
+    "activations are set a little apart along the axis. Fan-outs that differ by the same number in all classes put units "
+    "nowhere apart under softmax; what is left of that is rounding, below the axis where it is exactly 0."
 )
 
 
@@ -45,9 +46,9 @@ def kick_claims(results: Results) -> Iterator[Claim]:
     yield Claim.near("kick", statement, 0, float(abs(ratio - 1).max()), KICK)
     if random.sizes["epsilon"] > 1:
         ends = random.sortby("epsilon").isel(epsilon=[0, -1])
-        slope = np.log(ends.distance).diff("epsilon") / np.log(ends.epsilon).diff("epsilon")
-        farthest = slope.where(np.isfinite(slope)).values.ravel()
-        farthest = farthest[np.isfinite(farthest)]
+        alive = np.log(ends.distance.where(ends.distance > 0))  # no error passes a dead relu
+        slope = (alive.diff("epsilon") / np.log(ends.epsilon).diff("epsilon")).values.ravel()
+        farthest = slope[np.isfinite(slope)]
         statement = (
             "Different fan-outs alone: power of their distance with which that of fan-ins goes after one step, farthest from 1"
         )
@@ -88,7 +89,7 @@ def kick_pictures(results: Results) -> Iterator[Picture]:
             here, color = found.sel(network=network, activation=activation), f"C{number}"
             shifted = here.epsilon * 1.1 ** (number - (len(activations) - 1) / 2)
             for pair, marker, label in (("random", "o", activation), ("even", "x", None)):
-                least, middle, most = here.distance.sel(pair=pair).quantile([0, 0.5, 1], "seed").values
+                least, middle, most = here.distance.sel(pair=pair).quantile(QUARTILES, "seed").values
                 panel.errorbar(
                     shifted, middle, [middle - least, most - middle], color=color, fmt=marker, markersize=4, label=label
                 )

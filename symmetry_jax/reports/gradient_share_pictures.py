@@ -33,9 +33,9 @@ CAPTION = (
 SHARES = (
     "Share of the downstream error in the difference between the gradients of two units of a layer, on the minibatches of "
     "recorded steps; what is left of 1 is local derivative, since nothing is upstream. Medians, and quartiles over seeds. "
-    "Coloured: twins, by their distance at the start; where lines coincide the later is seen. Black: two units that start at "
-    "random. Below 0 downstream error works against the difference, above 1 the local derivative does. A line that stays at "
-    "1 has its quartiles there as well."
+    "Coloured: twins, by their distance at the start; dashed but for the closest, since lines may coincide. Black: two units "
+    "that start at random. Below 0 downstream error works against the difference, above 1 the local derivative does. A line "
+    "that stays at 1 has its quartiles there as well."
 )
 PUSHES = (
     "Rate at which each source drives twins apart (above 0) or together (below), per step and learning rate, as a fraction "
@@ -81,11 +81,12 @@ def _draw_shares(runs: xr.Dataset) -> Figure:
         for place, epsilon in enumerate(here.epsilon.values):
             share = read(here.sel(epsilon=epsilon), "downstream", "share", f"twins {number}").squeeze("pair", drop=True)
             band(panel, share, "step", palette(0.85 * place / max(1, here.sizes["epsilon"] - 1)), f"twins {epsilon:g} apart")
+            panel.lines[-1].set_linestyle("--" if place else "-")
         unlike = read(closest(here), "downstream", "share", f"unlike {number}").squeeze("pair", drop=True)
         band(panel, unlike, "step", "black", "unlike")
         panel.set_ylim(-0.35, 1.35)
     figure.supylabel("share of downstream error in the difference between gradients")
-    return _explained(figure)
+    return explained(figure)
 
 
 def _draw_pushes(runs: xr.Dataset) -> Figure:
@@ -97,10 +98,10 @@ def _draw_pushes(runs: xr.Dataset) -> Figure:
         panel.axhline(0, color="black", linewidth=0.7)
         panel.set_yscale("symlog", linthresh=0.01)
     figure.supylabel("push per step and learning rate")
-    return _explained(figure)
+    return explained(figure)
 
 
-def _explained(figure: Figure) -> Figure:
+def explained(figure: Figure) -> Figure:
     """The figure with one legend, that of its first panel, below all."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

@@ -1,4 +1,4 @@
-"""What the difference between the gradients of two units of a layer is made of: in claims and in words."""
+"""What the difference between the gradients of two units of a layer is made of: in claims."""
 
 from collections.abc import Iterator
 
@@ -54,6 +54,13 @@ def smooth(runs: xr.Dataset) -> xr.Dataset:
     return runs.sel(activation=runs.activation != KINKED)
 
 
+def settings(runs: xr.Dataset | xr.DataArray) -> Iterator[tuple[str, str]]:
+    """Each network with each activation, by name."""
+    for network in runs.network.values.tolist():
+        for activation in runs.activation.values.tolist():
+            yield network, activation
+
+
 def residue_claim(runs: xr.Dataset, name: str, which: str) -> Iterator[Claim]:
     """Whether the sources add up to what the training step made of the two gradients."""
     sizes = read(runs, "residue", "size")
@@ -73,6 +80,19 @@ def share_claims(results: Results) -> Iterator[Claim]:
         yield from _kink_claims(runs)
         yield from _driving_claims(runs)
     yield from _held_claims(results)
+    grown = [growth_of(results, held) for held in (0, 1)]
+    if grown[0] is not None and grown[1] is not None:
+        statement = "Closest twins: growth of their fan-ins' distance over that with fan-outs held equal, median, least of all"
+        yield Claim.at_least("fan-outs", f"{statement} settings and layers", 1, _least((grown[0] / grown[1]).median("seed")))
+
+
+def growth_of(results: Results, held: int) -> xr.DataArray | None:
+    """The distance between the fan-ins of the closest twins at the end over that at the start; None without such runs."""
+    runs = training(results, held)
+    if runs is None:
+        return None
+    apart = closest(runs).distance.sel(pair=[pair for pair in runs.pair.values.tolist() if pair.startswith("twins")])
+    return apart.isel(step=-1, drop=True) / apart.sel(step=0, drop=True)
 
 
 def _linear_claims(runs: xr.Dataset) -> Iterator[Claim]:
@@ -89,7 +109,7 @@ def _kink_claims(runs: xr.Dataset) -> Iterator[Claim]:
     """Whether relu twins differ in nothing local but at kinks, and there in little else."""
     if KINKED not in runs.activation:
         return
-    local, downstream, between, apart = _of_relu(runs)
+    local, downstream, between, apart = of_relu(runs)
     alike = downstream.where(between == 0)
     if alike.notnull().any():
         statement = f"{KINKED} twins, records with no example between their kinks: share of downstream error less 1, largest"
@@ -103,7 +123,7 @@ def _kink_claims(runs: xr.Dataset) -> Iterator[Claim]:
         yield Claim.at_least("between kinks", statement, 0.9, float(crossing.median()))
 
 
-def _of_relu(runs: xr.Dataset) -> tuple[xr.DataArray, ...]:
+def of_relu(runs: xr.Dataset) -> tuple[xr.DataArray, ...]:
     """Of relu twins: both shares, the fraction of points between their kinks, and their distance."""
     here = runs.sel(activation=KINKED)
     local, downstream = (read(here, source, "share", "twins") for source in WITHIN)
@@ -113,18 +133,17 @@ def _of_relu(runs: xr.Dataset) -> tuple[xr.DataArray, ...]:
 def _driving_claims(runs: xr.Dataset) -> Iterator[Claim]:
     """Which source there is more of, early and late, and which drives twins apart."""
     twins = closest(runs)
-    shares = read(twins, "downstream", "share", "twins")
-    statement = (
-        f"Closest twins, first {EARLY:.0%} of the steps: share of downstream error, median, least of all settings and layers"
-    )
-    yield Claim.at_least("early", statement, 0.5, _least(early(shares).median(["seed", "step"])))
-    local = read(smooth(twins), "local", "share", "twins")
-    if local.size:
-        grown = late(local).median(["seed", "step"]) - early(local).median(["seed", "step"])
+    for activation in smooth(twins).activation.values.tolist():
+        here = twins.sel(activation=activation)
+        share, local = (read(here, source, "share", "twins") for source in ("downstream", "local"))
+        which = f"{activation}, closest twins"
         statement = (
-            f"Smooth activations, closest twins: share of the local derivative from {LATE:.0%} of the steps on, less early"
+            f"{which}, first {EARLY:.0%} of the steps: share of downstream error, median, least of all networks and layers"
         )
-        yield Claim.at_least("late", f"{statement}, medians, least of all settings and layers", 0, _least(grown))
+        yield Claim.at_least(f"early: {activation}", statement, 0.5, _least(early(share).median(["seed", "step"])))
+        grown = late(local).median(["seed", "step"]) - early(local).median(["seed", "step"])
+        statement = f"{which}: share of the local derivative from {LATE:.0%} of the steps on, less early, medians, least"
+        yield Claim.at_least(f"late: {activation}", f"{statement} of all networks and layers", 0, _least(grown))
     push = early(read(twins, "downstream", "push", "twins")).mean("step").median("seed")
     statement = (
         "Closest twins: rate at which downstream error drives them apart early, median, least of all settings and layers"
@@ -153,83 +172,3 @@ def _held_claims(results: Results) -> Iterator[Claim]:
 def _least(values: xr.DataArray) -> float:
     """The least number, nan if there are none."""
     return float(values.min())
-
-
-def share_sentence(results: Results) -> str:
-    """What units of a layer differ in, in a sentence."""
-    runs = training(results)
-    if runs is None:
-        return "No runs with trained fan-outs remained finite to tell what units of a layer differ in."
-    upstream = float(abs(read(runs, "upstream", "size")).max())
-    first = (
-        f"Of the difference between the gradients of two units of a layer nothing is upstream (at most {upstream:g} in size)"
-    )
-    curved = smooth(closest(runs))
-    words = []
-    for kind, name in (("twins", "almost equal units"), ("unlike", "units that start at random")):
-        shares = read(curved, "downstream", "share", kind)
-        if shares.size:
-            parts = [part(shares).median(["seed", "step"]) for part in (early, late)]
-            words.append(f"{_range(parts[0])} of it early and {_range(parts[1])} late between {name}")
-    if not words:
-        return f"{first}."
-    return (
-        f"{first}: downstream error makes {' and '.join(words)} (smooth activations, medians), the local derivative the rest."
-    )
-
-
-def _range(values: xr.DataArray) -> str:
-    low, high = float(values.min()), float(values.max())
-    return f"{low:.0%} to {high:.0%}"
-
-
-def share_lines(results: Results) -> Iterator[str]:
-    """Shares and pushes of every setting, what kinks do, and what is left where fan-outs are equal."""
-    runs = training(results)
-    if runs is not None:
-        for network, activation in settings(runs):
-            yield _setting_line(closest(runs).sel(network=network, activation=activation), f"{network}, {activation}")
-        if KINKED in runs.activation:
-            yield from _kink_lines(runs)
-    held = training(results, held=1)
-    if held is not None:
-        sizes = [float(read(held, source, "size", "twins").max()) for source in WITHIN]
-        yield (
-            f"Twins whose fan-outs are held equal differ in the local derivative alone: the downstream part is at most "
-            f"{sizes[1]:.1g} of their gradients, the local one up to {sizes[0]:.2g}."
-        )
-
-
-def settings(runs: xr.Dataset) -> Iterator[tuple[str, str]]:
-    """Each network with each activation, by name."""
-    for network in runs.network.values.tolist():
-        for activation in runs.activation.values.tolist():
-            yield network, activation
-
-
-def _setting_line(runs: xr.Dataset, name: str) -> str:
-    words = []
-    for kind in ("twins", "unlike"):
-        shares = read(runs, "downstream", "share", kind)
-        apart = read(runs, "difference", "size", kind)
-        words.append(
-            f"{kind} {float(early(shares).median()):.0%} early, {float(late(shares).median()):.0%} late "
-            f"(difference {float(early(apart).median()):.2g} of the gradients)"
-        )
-    rates = [float(early(read(runs, source, "push", "twins")).mean("step").median()) for source in WITHIN]
-    return (
-        f"- {name}: share of downstream error between {', '.join(words)}; early on the local derivative drives twins apart by "
-        f"{rates[0]:+.2g} and downstream error by {rates[1]:+.2g} of their distance per step and learning rate."
-    )
-
-
-def _kink_lines(runs: xr.Dataset) -> Iterator[str]:
-    local, _, between, apart = _of_relu(runs)
-    told = local.notnull()
-    crossing = local.where((between > 0) & (apart <= CLOSE))
-    if crossing.notnull().any():
-        yield (
-            f"An example falls between the kinks of {KINKED} twins at {float((between > 0).where(told).mean()):.0%} of "
-            f"records; where it does and they are up to {CLOSE:g} apart, {float(crossing.median()):.0%} of the difference is "
-            "local (median), and where none does, nothing."
-        )

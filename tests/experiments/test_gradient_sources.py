@@ -71,7 +71,7 @@ EXACT = {
     *("split", "upstream", "linear", "between no kinks", "held", "held between no kinks", "split in three", "equal at first"),
     *("kick", "kick linear", "even", "even later"),
 }
-FOUND = {"early", "late", "driven apart", "unlike gradients", "upstream counts"}
+FOUND = {"early: tanh", "late: tanh", "driven apart", "fan-outs", "unlike gradients", "upstream counts"}
 
 
 def test_exact_claims_hold_and_the_page_shows_all(workdir, sweeps):
@@ -111,9 +111,13 @@ LAYERS = {"pair": "layers", "step": 0}
             "between kinks",
             at("training", "sources", lambda old: old * 0 + 0.5, term="local", reading="share", activation="relu"),
         ),
-        ("early", at("training", "sources", lambda old: old * 0 + 0.4, term="downstream", reading="share", step=slice(0, 3))),
-        ("late", at("training", "sources", lambda old: old - 1, term="local", reading="share", step=slice(15, 30))),
+        (
+            "early: tanh",
+            at("training", "sources", lambda old: old * 0 + 0.4, term="downstream", reading="share", step=slice(0, 3)),
+        ),
+        ("late: tanh", at("training", "sources", lambda old: old - 1, term="local", reading="share", step=slice(15, 30))),
         ("driven apart", at("training", "sources", lambda old: -abs(old), term="downstream", reading="push")),
+        ("fan-outs", at("training", "distance", lambda old: 1e3 * old, held=1, step=30)),
         ("held", at("training", "sources", lambda old: old + 1e-9, term="downstream", reading="size", held=1, seed=2, step=9)),
         (
             "held between no kinks",
@@ -144,13 +148,14 @@ def test_findings_can_hold(sweeps):
         at("training", "sources", lambda old: old * 0 + 0.2, term="local", reading="share"),
         at("training", "sources", lambda old: old + 1, term="local", reading="share", step=slice(15, 30)),
         at("training", "sources", lambda old: old * 0 + 0.1, term="downstream", reading="push"),
+        at("training", "distance", lambda old: 1e3 * old, held=0, step=30),
         at("layers", "sources", lambda old: old * 0 + 2**0.5, term="difference", reading="size"),
         at("layers", "sources", lambda old: old * 0 + 0.3, term="upstream", reading="share"),
     ):
         change(changed)
     assert all(held(changed)[name] for name in FOUND)
     at("training", "sources", lambda old: old - 2, term="local", reading="share", step=slice(15, 30))(changed)
-    assert not held(changed)["late"]
+    assert not held(changed)["late: tanh"]
 
 
 def test_a_study_of_which_nothing_is_left_says_so(sweeps):

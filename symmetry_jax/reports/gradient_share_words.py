@@ -1,0 +1,120 @@
+"""What the difference between the gradients of two units of a layer is made of, in words."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from symmetry_jax.reports.gradient_shares import (
+    CLOSE,
+    KINKED,
+    WITHIN,
+    closest,
+    early,
+    growth_of,
+    late,
+    of_relu,
+    read,
+    settings,
+    smooth,
+    training,
+)
+from symmetry_jax.sweeps.study import Results
+from symmetry_jax.theory.activations import ACTIVATIONS
+
+
+def share_sentence(results: Results) -> str:
+    """What units of a layer differ in, and what makes them different, in a sentence."""
+    runs = training(results)
+    if runs is None:
+        return "No runs with trained fan-outs remained finite to tell what units of a layer differ in."
+    upstream = float(abs(read(runs, "upstream", "size")).max())
+    first = (
+        "Units of a layer read the same, and nothing of the difference between their gradients is upstream "
+        f"(at most {upstream:g})"
+    )
+    words = []
+    for kind, name in (("twins", "almost equal units"), ("unlike", "units that start at random")):
+        shares = read(smooth(closest(runs)), "downstream", "share", kind)
+        if shares.size:
+            parts = [part(shares).median(["seed", "step"]) for part in (early, late)]
+            words.append(f"{_range(parts[0])} of it early and {_range(parts[1])} late between {name}")
+    told = f"downstream error makes {' and '.join(words)} (smooth activations, medians), the local derivative the rest"
+    return "; ".join([first, *([told] if words else []), *_growth_words(results)]) + "."
+
+
+def _growth_words(results: Results) -> Iterator[str]:
+    free, equal = (growth_of(results, held) for held in (0, 1))
+    if free is not None and equal is not None:
+        ends = [
+            f"{float(grown.min()):.2g} to {float(grown.max()):.2g}" for grown in (free.median("seed"), equal.median("seed"))
+        ]
+        yield (
+            f"twins that start {float(results['training'].epsilon.min()):g} apart end with fan-ins {ends[0]} times as far "
+            f"apart as at first, and {ends[1]} times with fan-outs held equal"
+        )
+
+
+def _range(values: xr.DataArray) -> str:
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.0%} to {high:.0%}"
+
+
+def share_lines(results: Results) -> Iterator[str]:
+    """Shares and pushes of every setting, what kinks do, and what is left where fan-outs are equal."""
+    runs = training(results)
+    if runs is not None:
+        for network, activation in settings(runs):
+            yield _setting_line(closest(runs).sel(network=network, activation=activation), f"{network}, {activation}")
+        bends = [f"{abs(_bend(name)):.2g} for {name}" for name in smooth(runs).activation.values.tolist()]
+        if bends:
+            yield f"While sums are small, slopes of twins differ by phi''(0) times the sums' difference: {', '.join(bends)}."
+        if KINKED in runs.activation:
+            yield from _kink_lines(runs)
+    held, grown = training(results, held=1), growth_of(results, held=1)
+    if held is not None and grown is not None:
+        size = float(read(held, "downstream", "size", "twins").max())
+        yield (
+            f"Twins whose fan-outs are held equal differ in the local derivative alone (downstream at most {size:.1g}); "
+            f"distance of the closest at the end over that at the start, by layer: {'; '.join(_growths(grown))}."
+        )
+
+
+def _bend(activation: str) -> float:
+    """phi''(0)."""
+    return float(ACTIVATIONS[activation].bend(np.zeros(1))[0])
+
+
+def _growths(grown: xr.DataArray) -> Iterator[str]:
+    medians = grown.median("seed")
+    for network, activation in settings(medians):
+        here = medians.sel(network=network, activation=activation).values
+        yield f"{network}, {activation} {' and '.join(f'{value:.2g}' for value in here)}"
+
+
+def _setting_line(runs: xr.Dataset, name: str) -> str:
+    words = []
+    for kind in ("twins", "unlike"):
+        shares = read(runs, "downstream", "share", kind)
+        apart = read(runs, "difference", "size", kind)
+        words.append(
+            f"{kind} {float(early(shares).median()):.0%} early, {float(late(shares).median()):.0%} late "
+            f"(difference {float(early(apart).median()):.2g} of the gradients)"
+        )
+    rates = [float(early(read(runs, source, "push", "twins")).mean("step").median()) for source in WITHIN]
+    return (
+        f"- {name}: share of downstream error between {', '.join(words)}; early on the local derivative changes the twins' "
+        f"distance by {rates[0]:+.2%} per step and learning rate, and downstream error by {rates[1]:+.2%}."
+    )
+
+
+def _kink_lines(runs: xr.Dataset) -> Iterator[str]:
+    local, _, between, apart = of_relu(runs)
+    told = local.notnull()
+    crossing = local.where((between > 0) & (apart <= CLOSE))
+    if crossing.notnull().any():
+        yield (
+            f"An example falls between the kinks of {KINKED} twins at {float((between > 0).where(told).mean()):.0%} of "
+            f"records; where it does and they are up to {CLOSE:g} apart, {float(crossing.median()):.0%} of the difference is "
+            "local (median), and where none does, nothing."
+        )
