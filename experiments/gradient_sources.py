@@ -20,7 +20,7 @@ from symmetry_jax.learning.data.datasets import DATASETS
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.learning.optimizers import sgd
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree
-from symmetry_jax.learning.starts import INITIALIZERS, Pairs, Start, alike, biased, draw, near_tied, tied
+from symmetry_jax.learning.starts import INITIALIZERS, Pairs, Start, biased, copied, draw, near_tied, tied
 from symmetry_jax.learning.tasks import MINIBATCHES, Dataset, Task, classification
 from symmetry_jax.learning.ties import hold
 from symmetry_jax.learning.training import descend
@@ -115,7 +115,7 @@ def _layers(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Pr
     """A network whose last two hidden layers have a unit of equal fan-in weights each."""
     model = _model(config, data, static, STRIDES["layers"])
     task, (lower, upper) = _task(config, model), model.layers[-3:-1]
-    start = alike(draw(model, INITIALIZERS["lecun"], biased), (lower, 0), (upper, 0))
+    start = copied(draw(model, INITIALIZERS["lecun"], biased), (lower, 0), (upper, 0))
     pairs = {"layers": ((lower, 0), (upper, 0)), "unlike": ((lower, 2), (lower, 3))}
     records = record_steps(config.steps, config.records, "log")
     measures = (gradient_sources(model, task, pairs), *_apart(pairs))

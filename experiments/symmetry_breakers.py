@@ -36,7 +36,7 @@ from symmetry_jax.learning.tasks import Dataset, classification
 from symmetry_jax.learning.ties import hold
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.dropout import expected_dropout_kick
-from symmetry_jax.measures.parting import block_spread, first_parting, watch_ties
+from symmetry_jax.measures.parting import block_distance, first_parting, watch_ties
 from symmetry_jax.measures.separation import twin_numbers, twin_separation, twin_size
 from symmetry_jax.measures.training import evaluate_accuracy, evaluate_loss, first_nonfinite_step, minibatch_loss
 from symmetry_jax.measures.transverse import log_growth, transverse
@@ -169,7 +169,7 @@ def _perceptron(data: Dataset, width: int) -> tuple[Symmetry, Process, Sequence[
     symmetry, task = model.symmetry(data.shape), classification(model, 32, "per_seed")
     process = descend(task, OPTIMIZERS["sgd"], draw(model, INITIALIZERS["constant"]))
     blocks = _whole(width)
-    measures = (*first_parting(blocks), block_spread(symmetry, blocks), minibatch_loss(), evaluate_loss(task))
+    measures = (*first_parting(blocks), block_distance(symmetry, blocks), minibatch_loss(), evaluate_loss(task))
     return symmetry, process, (*measures, first_nonfinite_step())
 
 

@@ -128,7 +128,7 @@ def move_apart(variables: PyTree, symmetry: Symmetry, pairs: Pairs, hparams: Hpa
     return variables
 
 
-def alike(start: Start, first: Address, second: Address) -> Start:
+def copied(start: Start, first: Address, second: Address) -> Start:
     """A start in which a unit has the fan-in weights and the bias of another, of its own layer or of another as wide below."""
 
     def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:

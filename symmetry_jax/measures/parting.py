@@ -74,7 +74,7 @@ def first_parting(blocks: Blocks) -> tuple[Measure, Measure]:
     return after, Measure("kick", read_kick, "ends", ("group",), groups)
 
 
-def block_spread(symmetry: Symmetry, blocks: Blocks) -> Measure:
+def block_distance(symmetry: Symmetry, blocks: Blocks) -> Measure:
     """The largest distance of a unit from the first of its block: (group,)."""
 
     def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:

@@ -9,8 +9,8 @@ from symmetry_jax import separation
 from symmetry_jax.learning.models import CNN, MLP
 from symmetry_jax.learning.starts import (
     INITIALIZERS,
-    alike,
     biased,
+    copied,
     draw,
     even_blocks,
     evenly_tied,
@@ -120,7 +120,7 @@ def test_units_of_different_layers_may_start_with_equal_weights():
     model = MLP((4, 4, 4), 3)
     plain = draw(model, INITIALIZERS["lecun"], scattered)
     before, after = (
-        begin(start, shape=(5,), bias_scale=1.0)["params"] for start in (plain, alike(plain, ("hidden_1", 3), ("hidden_2", 0)))
+        begin(start, shape=(5,), bias_scale=1.0)["params"] for start in (plain, copied(plain, ("hidden_1", 3), ("hidden_2", 0)))
     )
     np.testing.assert_array_equal(after["hidden_2"]["kernel"][:, 0], after["hidden_1"]["kernel"][:, 3])
     assert after["hidden_2"]["bias"][0] == after["hidden_1"]["bias"][3]

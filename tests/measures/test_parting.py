@@ -7,7 +7,7 @@ import pytest
 from symmetry_jax import sweep
 from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Measure, Process, State, renamed
-from symmetry_jax.measures.parting import NEVER, block_spread, first_parting, watch_ties
+from symmetry_jax.measures.parting import NEVER, block_distance, first_parting, watch_ties
 from symmetry_jax.symmetry.units import Symmetry, UnitAxis, UnitGroup
 
 GROUP = UnitGroup("layer", 4, (UnitAxis("params/w", 1, "fan-in"), UnitAxis("params/a", 0, "fan-out")))
@@ -37,7 +37,7 @@ def torn(at, by):
 def test_the_first_bit_and_the_kick_are_those_of_the_step_in_which_units_part(at):
     by = 2.0**-20
     watched = watch_ties(torn(at, by), SYMMETRY, BLOCKS)
-    measures = [*first_parting(BLOCKS), block_spread(SYMMETRY, BLOCKS)]
+    measures = [*first_parting(BLOCKS), block_distance(SYMMETRY, BLOCKS)]
     found = sweep(watched, measures, {"drift": [0.5]}, 8, records=9).squeeze(["drift", "group"], drop=True)
     # unit 3 moved in two numbers, unit 1 in one number by three times as much; at the start unit 3 alone, in one
     kick = 0 if at > 8 else by if at == 0 else 3 * by
