@@ -16,6 +16,8 @@ from symmetry_jax.sweeps.runner import run_study
 from symmetry_jax.theory.chance_overlap import mean_cosine
 from tests.test_configs import ROOT, load
 
+pytestmark = pytest.mark.slow  # compiles every program of the study
+
 STUDY = load_study("complementary_niches")
 NAME, PUSH = "cnn, relu", "orthogonality"
 TRAINED, NEAR = {"spread": 1, "hidden_rate": 1}, {"spread": 0.001, "hidden_rate": 1}
