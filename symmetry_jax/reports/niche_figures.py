@@ -21,9 +21,9 @@ SHOWN = (
 )
 TIME = (
     "During training at width {width}: mean |cosine| of fan-ins (dotted: independent directions), participation ratio of "
-    "activations, and mean correlation of what two units add to the outputs; medians and quartiles over seeds. Random features "
-    "train the output alone, so that their fan-ins and activations stay. Units that start alike share all but "
-    "{spread:g} of their weights."
+    "activations (0 where all units are silent), and mean correlation of what two units add to the outputs; medians and "
+    "quartiles over seeds. Random features train the output alone, so that fan-ins and activations stay. Units that start "
+    "alike share all but {spread:g} of their weights."
 )
 WIDTHS = (
     "At the end, against width: the same three, and what two removed units cost over the sum of what each does (dashed: units "

@@ -21,7 +21,8 @@ ERRORS = 4  # standard errors that a mean may be off what is expected of it
 
 LIMITS = (
     "This is of the last hidden layer of small networks on one dataset, and of fan-ins without biases. A |cosine| of 1 may "
-    "be an opposite, which computes something else with relu. Removal is without training again, which could make up for it."
+    "be an opposite, which computes something else with relu. Removal is without training again, which could make up for it; "
+    "two may cost more than the sum because a margin absorbs the loss of one, not only because they do the same."
 )
 COLUMNS = (
     "setting",
@@ -195,6 +196,18 @@ def niche_lines(results: Results) -> Iterator[str]:
     for name, setting in settings_of(results):
         for label, runs in variants(setting).items():
             yield f"{name}, {label}: " + "; ".join(_line(runs.sel(width=width)) for width in runs.width.values) + "."
+    told = [(cost(runs, "told by cosine"), cost(runs, "told by contribution")) for runs in trained(results)]
+    if told:
+        cosine, added = ([float(value) for one in kind for value in one.mean("seed")] for kind in zip(*told, strict=True))
+        yield (
+            f"Over the pairs of a trained network, what two cost beyond the sum correlates {_range(cosine)} with the |cosine| "
+            f"of their fan-ins, and {_range(added)} with the correlation of what they add (means over seeds)."
+        )
+
+
+def trained(results: Results) -> list[xr.Dataset]:
+    """The trained runs that start with independent units, of each setting that has some."""
+    return [runs for _, setting in settings_of(results) if (runs := start(setting)) is not None]
 
 
 def _line(runs: xr.Dataset) -> str:

@@ -16,6 +16,7 @@ from symmetry_jax.reports.niches import COLUMNS, TABLE, at_the_end, correlation,
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
 
 VARIED = ("seed", "spread", "strength")
+FEW = 0.05  # of the units: so many may fall silent
 SHOWN = (
     ("mean |cosine| of fan-ins", mean_overlap),
     ("correlation of contributions", correlation),
@@ -76,6 +77,11 @@ def penalty_claims(results: Results) -> Iterator[Claim]:
             )
             lows = [interval(gain(started.test_accuracy, strength), len(strengths))[0] for strength in strengths]
             yield Claim.at_least(f"helps: {name}, spread {spread:g}", statement, 0, float(np.max(lows)))
+            statement = (
+                f"{name}, {words}: fraction of units that a strength of {max(strengths):g} silences, upper end of 95% interval"
+            )
+            high = interval(gain(started.silent, max(strengths)))[2]
+            yield Claim.at_most(f"alive: {name}, spread {spread:g}", statement, FEW, high)
 
 
 def strengths_of(runs: xr.Dataset) -> list[float]:
@@ -101,9 +107,11 @@ def penalty_sentence(results: Results) -> str:
             before, after = (
                 float(last(mean_overlap(started)).sel(strength=strength).mean("seed")) for strength in (0, max(strengths))
             )
+            silent = float(last(started.silent).sel(strength=max(strengths)).mean())
+            silenced = f", silencing {silent:.0%} of the units," if silent > FEW else ""
             parts.append(
-                f"from {words} {name} takes the mean |cosine| from {before:.2f} to {after:.2f} and gains {mean:+.2f} points of "
-                f"accuracy at its best strength ({low:+.2f} to {high:+.2f})"
+                f"from {words} {name} takes the mean |cosine| from {before:.2f} to {after:.2f}{silenced} and gains {mean:+.2f} "
+                f"points of accuracy at its best strength ({low:+.2f} to {high:+.2f})"
             )
     return f"Pushed apart: {'; '.join(parts)}." if parts else "Nothing was seen of pushing units apart."
 

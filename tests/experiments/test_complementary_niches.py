@@ -75,7 +75,7 @@ def test_claims_that_theory_makes_hold(workdir, sweeps):
     assert holds(sweeps, f"tied: {PUSH}") and holds(sweeps, f"chance: {NAME}")
     claims = json.loads((workdir / "claims.json").read_text())["claims"]
     kinds = [claim["name"].split(":")[0] for claim in claims]
-    assert kinds == ["chance", "apart", "own", "additive", "memory", "tied", "apart", "helps", "apart", "helps"]
+    assert kinds == ["chance", "apart", "own", "additive", "memory", "tied", *2 * ["apart", "helps", "alive"]]
 
 
 LAST = {"step": 30}
@@ -124,6 +124,11 @@ MEAN = {"statistic": "mean", **LAST}
             f"helps: {PUSH}, spread 0.001",
             [("penalised", "test_accuracy", 2.0, {"spread": 0.001, "strength": 10, **LAST})],
             [("penalised", "test_accuracy", lambda old: old * 0, {"spread": 0.001, "strength": 10, **LAST})],
+        ),
+        (
+            f"alive: {PUSH}, spread 1",
+            [("penalised", "silent", 0.0, {"spread": 1, **LAST})],
+            [("penalised", "silent", 0.5, {"spread": 1, "strength": 10, **LAST})],
         ),
     ],
 )
