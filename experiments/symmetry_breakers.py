@@ -213,6 +213,12 @@ def _check(config: ConfigDict) -> None:
         several = [name for name, values in columns.items() if name not in VARIED and len(values) > 1]
         if several:
             raise InputError(f"config.{part}.{several[0]} has several values: all but {', '.join(VARIED)} have one")
+    if not any(isinstance(value, int | float) and value > 0 for value in parse_axis("strength", config.sweep.strength)):
+        raise InputError(f"config.sweep.strength={config.sweep.strength}: at least one strength above 0")
+    alone = set(parse_axis("followed", config.followed)) - set(parse_axis("width", config.arithmetic.width))
+    if alone:
+        widths = ", ".join(map(str, sorted(alone, key=str)))
+        raise InputError(f"followed={config.followed}: {widths} not among the widths {config.arithmetic.width}")
 
 
 def claims(results: Results) -> list[Claim]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.loading import load_sweeps
 from trials.studies import bits
 
@@ -22,7 +23,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directories", type=Path, nargs=2, metavar="DIR", help="work directories of finished studies")
     first, second = parser.parse_args().directories
-    found = compare(first, second)
+    try:
+        found = compare(first, second)
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from error
     print(*(f"{name}: {difference}" for name, difference in found.items()), sep="\n")
     if found:
         raise SystemExit(f"{len(found)} arrays differ")
@@ -48,8 +52,16 @@ def _largest_differences(first: Path, second: Path) -> dict[str, str]:
         for name in {*ours[sweep].data_vars} & {*theirs[sweep].data_vars}:
             a, b = ours[sweep][name].values, theirs[sweep][name].values
             if a.shape == b.shape and a.dtype.kind == "f":
-                found[f"{sweep} {name}"] = f"by up to {np.nanmax(np.abs(a - b), initial=0):.3g}"
+                found[f"{sweep} {name}"] = difference(a, b)
     return found
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> str:
+    """How far two arrays are apart, in words."""
+    both = np.isfinite(a) & np.isfinite(b)
+    largest = np.max(np.abs(a[both] - b[both]), initial=0)
+    lost = int(np.sum(np.isfinite(a) != np.isfinite(b)))
+    return f"by up to {largest:.3g}" + (f", and {lost:,} numbers are finite in one alone" if lost else "")
 
 
 if __name__ == "__main__":

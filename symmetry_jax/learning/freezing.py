@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from symmetry_jax.learning.process import Hparams, PyTree
 from symmetry_jax.learning.tasks import Task
-from symmetry_jax.learning.training import Rates
-from symmetry_jax.symmetry.units import UnitAxis, UnitGroup, rewrite
+from symmetry_jax.learning.training import Rates, trained
+from symmetry_jax.symmetry.units import TRAINED, UnitAxis, UnitGroup, rewrite
 
 
 @jax.tree_util.register_dataclass
@@ -82,7 +82,8 @@ def unit_rates(regime: Regime, group: UnitGroup, shapes: PyTree) -> Rates:
 
     `shapes` is a tree of arrays or their shapes, those of the variables.
     """
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, bool), shapes)
+    group = group.only(TRAINED)
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, bool), trained(shapes))
     owned = _mark(blank, group, jnp.ones(group.size, bool))
 
     def rates(hparams: Hparams, step: jax.Array) -> PyTree:

@@ -62,7 +62,7 @@ def _multiplicities(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple
 
 
 def _merge(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
-    rates = None
+    rates = jax.tree.map(jnp.ones_like, variables)
     for name, units in blocks.items():
         variables, rates = quotient(variables, symmetry[name], units, rates)
     return variables, rates

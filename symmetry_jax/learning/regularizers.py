@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.learning.activity import observe
 from symmetry_jax.learning.contributions import last_maps
 from symmetry_jax.learning.intervals import Interval
@@ -55,7 +56,8 @@ def orthogonality(model: MLP | CNN, name: str = "orthogonality") -> Regularizer:
 def decorrelation(model: MLP | CNN, name: str = "decorrelation") -> Regularizer:
     """The mean squared correlation, over the minibatch and all positions, between activations of the last hidden layer.
 
-    DeCov is the same of covariances (M. Cogswell et al., ICLR 2016).
+    DeCov is the same of covariances (M. Cogswell et al., ICLR 2016). Activations are those of evaluation: with running means,
+    and none dropped.
     """
 
     def cost(variables: PyTree, inputs: jax.Array) -> jax.Array:
@@ -84,5 +86,7 @@ def _mean_square(matrix: jax.Array) -> jax.Array:
     a sum over pairs i < j does not, and its rounding takes exactly equal units apart.
     """
     units = len(matrix)
+    if units < 2:
+        raise InputError("units of the last hidden layer are pushed apart: it has one, and at least 2 are needed")
     constant = jax.lax.stop_gradient(jnp.sum(jnp.square(jnp.diagonal(matrix))))
     return (jnp.sum(jnp.square(matrix)) - constant) / (units * (units - 1))

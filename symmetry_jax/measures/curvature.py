@@ -79,5 +79,13 @@ def erf_bias_curvature(task: Task, symmetry: Symmetry, pairs: Pairs) -> Measure:
 
 
 def functions(task: Task, batch: Batch) -> tuple[Outputs, Loss]:
-    """Outputs of the variables, and loss of the outputs, on a minibatch."""
+    """Outputs of the variables, and loss of the outputs, on a minibatch.
+
+    Raises:
+        ValueError: for a task that computes something else in training, whose loss this is not.
+    """
+    if task.train is not None:
+        raise ValueError(
+            "curvature is read of networks without batch norm and dropout, which compute something else in training"
+        )
     return (lambda variables: task.predict(variables, batch.inputs)), (lambda outputs: task.loss(outputs, batch.targets))

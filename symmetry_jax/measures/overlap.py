@@ -10,19 +10,18 @@ from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.regularizers import fan_in
 from symmetry_jax.learning.tasks import Dataset
 from symmetry_jax.symmetry.separation import separation, sizes
-from symmetry_jax.symmetry.similarity import correlations, cosines, pairs, participation_ratio
+from symmetry_jax.symmetry.similarity import correlations, cosines, mean_and_largest, pairs, participation_ratio
 from symmetry_jax.symmetry.units import UnitGroup
 
 DUPLICATE = 0.1  # of their mean norm: two units that are less apart, over their whole orbit, are duplicates
 
 
 def overlap(model: MLP | CNN) -> Measure:
-    """|cosine| between fan-ins, biases left out, over pairs: (statistic,), its mean and the largest."""
+    """|cosine| between fan-ins, biases left out, over pairs: (statistic,), its mean and the largest; nan of one unit."""
 
     def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
-        sizes = jnp.abs(pairs(cosines(fan_in(model, state.variables))))
-        return jnp.stack([jnp.mean(sizes), jnp.max(sizes)])
+        return mean_and_largest(jnp.abs(pairs(cosines(fan_in(model, state.variables)))))
 
     return Measure("overlap", read, dims=("statistic",), coords={"statistic": ["mean", "largest"]})
 

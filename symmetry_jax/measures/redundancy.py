@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.measures.separation import PARTS
-from symmetry_jax.symmetry.similarity import cosines, pairs
+from symmetry_jax.symmetry.similarity import cosines, mean_and_largest, pairs
 from symmetry_jax.symmetry.units import Symmetry, UnitGroup, leaves
 
 ALIKE = 0.99  # |cosine| from which on a unit is a duplicate of another: 8 degrees
@@ -21,11 +21,8 @@ def redundancy(symmetry: Symmetry, groups: Sequence[str]) -> Measure:
     nan where a group has one unit.
     """
 
-    def reduce(alike: jax.Array) -> jax.Array:
-        return jnp.stack([jnp.mean(alike), jnp.max(alike)]) if len(alike) else jnp.full(2, jnp.nan, alike.dtype)
-
     def read(params: PyTree, group: UnitGroup) -> jax.Array:
-        return reduce(pairs(_alike(params, group)))
+        return mean_and_largest(pairs(_alike(params, group)))
 
     return _of_groups("redundancy", symmetry, groups, read, {"statistic": STATISTICS})
 

@@ -136,7 +136,8 @@ def breaker_lines(results: Results) -> Iterator[str]:
         grown, of_size, kick = float((last / here.kick).median()), float((last / here.size).median()), float(_rms(here.kick))
         yield (
             f"{source} {float(here.strength):g}: first bit after {_steps(here.parted_after)}, kick {kick:.2g}; "
-            f"after {steps:,} steps {grown:.3g} times that, {of_size:.2g} of a filter's size (medians over seeds)."
+            f"after {steps:,} steps {grown:.3g} times its own, {of_size:.2g} of a filter's size (medians over seeds; of kicks "
+            "the root mean square)."
         )
 
 

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+ROUNDING = 16  # units in the last place by which numbers may differ that are the same
+
 
 def normalised(vectors: jax.Array) -> jax.Array:
     """Vectors (units, numbers) at norm 1; a vector of 0 stays, and its derivative is 0."""
@@ -19,13 +21,24 @@ def cosines(vectors: jax.Array) -> jax.Array:
 
 
 def correlations(samples: jax.Array) -> jax.Array:
-    """Correlation over samples of every two rows of (units, samples): (units, units); 0 where one of them is constant."""
-    return cosines(samples - jnp.mean(samples, axis=1, keepdims=True))
+    """Correlation over samples of every two rows of (units, samples): (units, units); 0 where one of them is constant.
+
+    Constant but for rounding is constant: the mean of equal numbers may be off by their last bit.
+    """
+    centred = samples - jnp.mean(samples, axis=1, keepdims=True)
+    rounding = ROUNDING * jnp.finfo(samples.dtype).eps.astype(samples.dtype)
+    varying = jnp.max(jnp.abs(centred), axis=1, keepdims=True) > rounding * jnp.max(jnp.abs(samples), axis=1, keepdims=True)
+    return cosines(jnp.where(varying, centred, 0))
 
 
 def pairs(matrix: jax.Array) -> jax.Array:
     """The entries of (units, units) above the diagonal, row by row: (units (units - 1) / 2,)."""
     return matrix[np.triu_indices(len(matrix), 1)]
+
+
+def mean_and_largest(values: jax.Array) -> jax.Array:
+    """The mean and the largest of some numbers (pairs,): (2,); nan if there are none."""
+    return jnp.stack([jnp.mean(values), jnp.max(values)]) if len(values) else jnp.full(2, jnp.nan, values.dtype)
 
 
 def participation_ratio(gram: jax.Array) -> jax.Array:

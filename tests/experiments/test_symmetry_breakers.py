@@ -50,7 +50,7 @@ def holding(results):
 
 def test_claims_hold_and_the_page_shows_all(workdir):
     summary = json.loads((workdir / "claims.json").read_text())
-    assert all(claim["holds"] for claim in summary["claims"]) and len(summary["claims"]) == 13
+    assert all(claim["holds"] for claim in summary["claims"]) and len(summary["claims"]) == 14
     assert summary["figures"] == ["kicks", "arithmetic"] and "nan" not in summary["answer"]
     assert (
         "equal in every bit of 8 runs under label noise, and were taken apart by gradient noise, rounding" in summary["answer"]
@@ -78,6 +78,7 @@ def set_last(name, value, **where):
         ("lost", "arithmetic", set_last("parted_after", -1)),
         ("held", "held", lambda sweep: sweep.spread[{"step": 3}].__iadd__(1e-300)),
         ("told", "arithmetic", lambda sweep: sweep.kick.__imul__(1e4)),
+        ("foretold", "arithmetic", lambda sweep: sweep.kick.__imul__(1e-30)),
     ],
 )
 def test_every_claim_can_fail(results, held, claim, sweep, change):
@@ -94,7 +95,9 @@ def test_every_claim_can_fail(results, held, claim, sweep, change):
         ({"sweep__strength": "0,1.5"}, r"axis strength: 1.5 is outside of \[0, 1\]"),
         ({"arithmetic__width": "1,8"}, "width=1: whole numbers of units, at least 2"),
         ({"arithmetic__floats": "float16"}, "unknown floats 'float16': choose from float32, float64"),
-        ({"followed": "half"}, "width=half: whole numbers of units, at least 2"),
+        ({"followed": "half"}, "followed=half: half not among the widths 7,8"),
+        ({"followed": "7,9"}, "followed=7,9: 9 not among the widths 7,8"),
+        ({"sweep__strength": "0"}, r"config\.sweep\.strength=0: at least one strength above 0"),
     ],
 )
 def test_settings_that_cannot_be(changes, line):

@@ -40,6 +40,15 @@ def test_in_turn_everything_has_the_same_updates_after_a_round(period):
     assert rest.sum() == 2 * period
 
 
+def test_what_normalises_a_unit_is_frozen_with_it():
+    model = MLP((3,), 4, batch_norm=True)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 5)))
+    factors = unit_rates(alone(1), model.symmetry((5,))["hidden_0"], shapes)(NONE, jnp.int32(0))
+    assert set(factors) == {"params"}
+    for name in ("scale", "bias"):
+        np.testing.assert_array_equal(factors["params"]["hidden_0_units"]["norm"][name], [False, True, False])
+
+
 def test_alone_one_trains_for_ever():
     units, rest, update = turns(alone(1), 4)
     np.testing.assert_array_equal(units, [[False, True, False]] * 4)

@@ -114,6 +114,13 @@ def test_equal_units_stay_equal_in_every_bit_and_almost_equal_ones_do_not(name):
     assert apart > 2 * still > 0 and one == 1 < several
 
 
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_one_unit_is_pushed_from_nothing(name):
+    model, inputs = MLP((1,), 3), jnp.ones((4, 5))
+    with pytest.raises(InputError, match="it has one, and at least 2 are needed"):
+        REGULARIZERS[name](model, "push").cost(model.init(jax.random.key(0), inputs), inputs)
+
+
 def test_a_strength_that_cannot_be():
     model, data = MLP((4,), 10), digits()
     process = descend(

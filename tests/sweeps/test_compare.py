@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from symmetry_jax.sweeps.runner import run_study
@@ -29,3 +30,14 @@ def test_what_differs_is_told_with_its_size(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["compare", *map(str, same)])
     compare.main()
     assert capsys.readouterr().out.endswith("every bit is the same\n")
+
+
+def test_numbers_that_are_finite_in_one_alone_are_counted():
+    a, b = np.array([np.nan, 1.0, np.inf, np.nan]), np.array([5.0, 1.5, np.inf, np.nan])
+    assert compare.difference(a, b) == "by up to 0.5, and 1 numbers are finite in one alone"
+
+
+def test_a_directory_that_holds_no_study_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["compare", str(tmp_path), str(tmp_path)])
+    with pytest.raises(SystemExit, match="^error: no results in"):
+        compare.main()

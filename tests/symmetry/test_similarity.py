@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from symmetry_jax.symmetry.similarity import correlations, cosines, pairs, participation_ratio
+from symmetry_jax.symmetry.similarity import correlations, cosines, mean_and_largest, pairs, participation_ratio
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -23,6 +23,21 @@ def test_a_vector_of_zeros_has_cosine_0_and_a_derivative():
     assert not np.any(cosines(vectors)[2])
     slope = np.asarray(jax.grad(lambda x: jnp.sum(cosines(x) ** 2))(vectors))
     assert np.all(np.isfinite(slope)) and not slope[2].any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("samples", [3, 100, 1000])
+def test_constants_correlate_with_nothing_whatever_their_mean_is_rounded_to(dtype, samples):
+    varied = np.linspace(1, 2, samples)
+    rows = jnp.asarray(np.stack([np.full(samples, 0.1), np.full(samples, 0.3), varied, -varied]), dtype)
+    expected = np.zeros((4, 4))
+    expected[2:, 2:] = [[1, -1], [-1, 1]]
+    np.testing.assert_allclose(jax.jit(correlations)(rows), expected, atol=1e-5)
+
+
+def test_the_mean_and_the_largest_of_nothing_are_nan():
+    np.testing.assert_array_equal(mean_and_largest(jnp.array([1.0, 4.0])), [2.5, 4])
+    assert np.isnan(mean_and_largest(jnp.zeros(0))).all()
 
 
 def test_pairs_are_told_once_row_by_row():
