@@ -90,8 +90,12 @@ def memory_of_start(results: xr.Dataset, epsilons: Sequence[float]) -> float:
     1 if the final distance is proportional to the initial one; 0 if it does not depend on it.
     """
     apart = results.separation.sel(part="orbit", epsilon=list(epsilons))
-    first, last = apart.isel(step=0, drop=True), apart.isel(step=-1, drop=True)
+    return float(power(apart.isel(step=0, drop=True), apart.isel(step=-1, drop=True)).median())
+
+
+def power(first: xr.DataArray, last: xr.DataArray) -> xr.DataArray:
+    """Slope of log last against log first along `epsilon`; missing where both are above 0 at fewer than 2."""
     both = (first > 0) & (last > 0)
-    first, last = np.log(first.where(both)), np.log(last.where(both))
+    first, last = (xr.apply_ufunc(np.log, apart.where(both)) for apart in (first, last))
     centred = first - first.mean("epsilon")
-    return float(((centred * last).sum("epsilon", min_count=2) / (centred**2).sum("epsilon", min_count=2)).median())
+    return (centred * last).sum("epsilon", min_count=2) / (centred**2).sum("epsilon", min_count=2)

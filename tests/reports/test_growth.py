@@ -12,6 +12,7 @@ from symmetry_jax.reports.growth import (
     final_growth,
     memory_of_start,
     nearest_epsilon,
+    power,
     regime,
     settled,
 )
@@ -69,6 +70,12 @@ LAWS = {1.0: proportional, 0.0: lambda epsilon, seed: 0.1 + 0 * epsilon, 0.5: la
 @pytest.mark.parametrize("slope, law", LAWS.items())
 def test_memory_of_the_start_is_the_power_of_epsilon(slope, law):
     assert memory_of_start(made_up(law), EPSILONS[1:]) == pytest.approx(slope)
+
+
+def test_a_power_needs_two_distances_above_zero():
+    first = xr.DataArray([1e-6, 1e-4, 0.0], {"epsilon": [1e-6, 1e-4, 1e-2]})
+    assert float(power(first, first**2)) == pytest.approx(2)
+    assert np.isnan(float(power(first, first * [0, 1, 1])))
 
 
 def test_the_regime_is_where_growth_is_that_at_the_reference():
