@@ -40,8 +40,8 @@ TABLE_CAPTION = (
 TRAINING = (
     "From random weights. Test loss and mean |cosine| of two units' fan-in over the updates of a unit: its own of the one "
     "that trains alone, the mean over all units in turn and one by one, which take as many more steps as there are units "
-    "and are shown after whole rounds of them. Medians and quartiles over seeds. Together and in turn nearly coincide: the "
-    "dashed line lies on the other."
+    "and are shown after whole rounds of them. Medians and quartiles over seeds. In turn is dashed, so that what it lies on "
+    "shows."
 )
 STARTS = (
     "After equally many updates of each unit that trains: test loss, and units that are duplicates of one before them, "
