@@ -1,19 +1,18 @@
 """How far twins come apart that train together, in turn, one by one, or one of them alone; in claims, words and a figure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 
 from symmetry_jax.reports.figures import band
-from symmetry_jax.reports.growth import nearest_epsilon
+from symmetry_jax.reports.growth import nearest_epsilon, power
 from symmetry_jax.reports.regimes import COLORS, by_updates, equal_updates, settings_of, updates_of
 from symmetry_jax.sweeps.study import Claim, Picture, Results
 
 REFERENCE = 1e-4
 LINEAR = 1e-4  # the largest distance at the start whose memory is told
-APART = 10  # times as far apart when one is frozen: an interaction that shows
 EXACT = 1e-10  # in float64, of what is compared with
 LEADING = 0.1  # how far a leading order in the learning rate may be off, as a fraction
 POWERS = {"together": 1, "in turn": 0, "one by one": 0, "alone": 0}
@@ -24,7 +23,8 @@ CAPTION = (
     "bias and fan-out together) over updates, started {start:g} apart; in turn and one by one after whole rounds, the mean "
     "over all units, of which one by one the twins come first. Below: distance after equally many updates against that at "
     "the start; twins that start equal stay equal together (exactly 0, not drawn) and in the other regimes end where lines "
-    "are level. Medians and quartiles over seeds. Dotted: as far apart as at the start."
+    "are level; alone is how far one travels from a frozen copy. Medians and quartiles over seeds. Dotted: as far apart as "
+    "at the start."
 )
 
 
@@ -44,8 +44,9 @@ def twin_claims(results: Results) -> Iterator[Claim]:
                     f"{name}, twins {regime}: power of the distance at the start, {close[0]:g} to {close[-1]:g}, with which "
                     "that after equal updates goes (median over seeds)"
                 )
-                power = float(_power(equal_updates(orbit, setting).sel(regime=regime, epsilon=close)).median())
-                yield Claim.near(f"memory, {regime}: {name}", statement, POWERS[regime], power, SAME_POWER)
+                runs = orbit.sel(epsilon=close)
+                slopes = power(runs.sel(regime=regime, step=0), equal_updates(runs, setting).sel(regime=regime))
+                yield Claim.near(f"memory, {regime}: {name}", statement, POWERS[regime], float(slopes.median()), SAME_POWER)
 
 
 def _equal_claims(name: str, setting: xr.Dataset, orbit: xr.DataArray, regimes: list[str]) -> Iterator[Claim]:
@@ -84,20 +85,44 @@ def _growth_claims(name: str, setting: xr.Dataset, orbit: xr.DataArray) -> Itera
 
 
 def twin_sentence(results: Results) -> str:
-    """What freezing does to twins, in one sentence."""
-    parts, ratios = [], []
-    for name, setting in settings_of(results["twins"]):
-        ends, start = _ends(setting)
-        told = {regime: float(ends.sel(regime=regime)) for regime in ends.regime.values.tolist()}
-        parts.append(f"{name} " + ", ".join(f"{distance:.2g} {regime}" for regime, distance in told.items()))
-        ratios += [told["alone"] / told["together"]] if {"together", "alone"} <= set(told) else []
-    if not parts:
-        return "Nothing is told of twins."
-    found = "But they do interact" if ratios and min(ratios) >= APART else "No interaction is seen"
+    """Whether units interact, which equal twins in turn decide; and how far close twins come apart."""
+    settings = dict(settings_of(results["twins"]))
+    return " ".join([_interaction_sentence(settings), *_distance_sentence(settings)])
+
+
+def _interaction_sentence(settings: Mapping[str, xr.Dataset]) -> str:
+    told = {name: runs for name, runs in settings.items() if 0 in runs.epsilon and "in turn" in runs.regime}
+    if not told:
+        return "Nothing is told of whether units interact, for which twins that start equal have to train in turn."
+    seen = np.concatenate([_parted(setting).values.ravel() for setting in told.values()])
+    some = "Units interact in some runs only" if seen.any() else "No interaction is seen"
+    found = "Units do interact" if seen.all() else some
+    ends = [f"{name} {float(_ends(setting, 0).sel(regime='in turn')):.2g}" for name, setting in told.items()]
     return (
-        f"{found}, as twins show: started {start:g} apart, after as many updates their distance in the median seed is "
-        f"{'; '.join(parts)}."
+        f"{found}: twins that start equal and train in turn stay equal unless moving one changes the other's gradient, and "
+        f"after as many updates their distance in the median seed is {', '.join(ends)}."
     )
+
+
+def _parted(setting: xr.Dataset) -> xr.DataArray:
+    """Whether a round in turn sets equal twins apart by more than rounding of the steps that they take: (seed,)."""
+    first = setting.sel(epsilon=0, regime="in turn")
+    taken = setting.learning_rate.item() * first.response.sel(force="gradient").isel(step=0)
+    return first.separation.sel(part="orbit", step=int(setting.units)) > EXACT * taken
+
+
+def _distance_sentence(settings: Mapping[str, xr.Dataset]) -> Iterator[str]:
+    told = {name: runs for name, runs in settings.items() if (runs.epsilon > 0).any()}
+    if not told:
+        return
+    some = next(iter(told.values()))
+    start, regimes = nearest_epsilon(some, REFERENCE), some.regime.values.tolist()
+    parts = []
+    for name, setting in told.items():
+        ends = _ends(setting, start)
+        parts.append(f"{name} " + ", ".join(f"{float(ends.sel(regime=regime)):.2g} {regime}" for regime in regimes))
+    alone = " (alone is how far one travels from a frozen copy, interaction or not)" if "alone" in regimes else ""
+    yield f"Twins that start {start:g} apart end at these distances{alone}: {'; '.join(parts)}."
 
 
 def twin_lines(results: Results) -> Iterator[str]:
@@ -141,17 +166,9 @@ def twin_pictures(results: Results) -> Iterator[Picture]:
     yield Picture("twins", figure, CAPTION.format(start=start))
 
 
-def _ends(setting: xr.Dataset) -> tuple[xr.DataArray, float]:
-    start = nearest_epsilon(setting, REFERENCE)
-    orbit = setting.separation.sel(part="orbit", epsilon=start)
-    return equal_updates(orbit, setting).median("seed"), start
-
-
-def _power(apart: xr.DataArray) -> xr.DataArray:
-    """Slope of log distance at the end against log distance at the start: (seed,)."""
-    asked = np.log(apart.epsilon)
-    centred = asked - asked.mean()
-    return (centred * np.log(apart)).sum("epsilon", skipna=False) / (centred**2).sum()
+def _ends(setting: xr.Dataset, start: float) -> xr.DataArray:
+    """Distance after equal updates in the median seed: (regime,)."""
+    return equal_updates(setting.separation.sel(part="orbit", epsilon=start), setting).median("seed")
 
 
 def _farthest(values: xr.DataArray, expected: float) -> float:

@@ -5,6 +5,7 @@ comes nearer: attraction; where it is < 0 it is pushed away: repulsion.
 """
 
 from collections.abc import Iterator
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,10 @@ LEAST = 1e-18  # of the axis
 
 
 def interaction_claims(results: Results) -> Iterator[Claim]:
-    """What cancels between twins, what is absent, and which sign is known."""
+    """What cancels between twins, and what is absent.
+
+    Gauss-Newton parts that cancel are one positive semidefinite matrix, so that this part of the interaction attracts.
+    """
     for name, setting in settings_of(results["twins"]):
         if "together" not in setting.regime:
             continue
@@ -52,9 +56,6 @@ def interaction_claims(results: Results) -> Iterator[Claim]:
             what = "||(H_ii - H_ij) e|| over ||H_ii e||, Gauss-Newton parts"
             statement = f"{name}, equal twins together: {what}, largest of all records"
             yield Claim.near(f"gauss-newton: {name}", statement, 0, float(left), EXACT)
-            least = float(tied.sel(reading="along", block="cross").min())
-            statement = f"{name}, equal twins together: e . H_ij e, Gauss-Newton part, least of all records: attraction"
-            yield Claim.at_least(f"attraction: {name}", statement, 0, least)
         residual = blocks.sel(hessian="residual", reading="size")
         ratio = residual.sel(block="cross") / residual.sel(block="own")
         what = "residual part of ||H_ij e|| over that of ||H_ii e||"
@@ -80,8 +81,9 @@ def interaction_lines(results: Results) -> Iterator[str]:
             f"- {name}, together: along the line between twins {_start(setting):g} apart the Gauss-Newton part of the Hessian "
             f"is {float(twins.sel(block='own')):.2g} in the own block and {float(twins.sel(block='cross')):.2g} in the "
             f"interaction, of which their distance feels {float(twins.sel(block='net')):.1g}; of the residual part it feels "
-            f"{float(net):.2g} (medians over records and seeds). As one comes nearer the other is drawn towards it in these "
-            f"shares of records and seeds, units 0 and 1 being the twins: {', '.join(told)}."
+            f"{float(net):.2g} (medians over records and seeds). Of {comb(int(setting.units), 2)} pairs of units {len(told)} "
+            "are looked at, 0 and 1 being the twins: as one comes nearer the other is drawn towards it in these shares of "
+            f"records and seeds: {', '.join(told)}."
         )
 
 

@@ -68,12 +68,13 @@ def test_results_claims_and_page(workdir, sweeps):
     summary = json.loads((workdir / "claims.json").read_text())
     names = {claim["name"].removesuffix(": deep") for claim in summary["claims"]}
     assert {"in turn", "redundancy", "equal steps", "one by one", "alone", "equal", "tied", "growth", "first round"} <= names
-    assert {"gauss-newton", "attraction", "not additive", "first step, alone"} <= names
+    assert {"gauss-newton", "not additive", "first step, alone"} <= names
     loose = {f"{regime}: deep" for regime in ("one by one", "alone")}  # so few updates do not tell
     assert all(claim["holds"] for claim in summary["claims"] if claim["name"] not in loose)
     assert summary["figures"] == ["training", "starts", "twins", "interaction"]
     first, details = summary["answer"].split("\n\n")
-    assert first.count(". ") == 1 and "duplicates" in details and "nan" not in summary["answer"]
+    assert first.count(". ") == 2 and "Units do interact" in first
+    assert "duplicates" in details and "nan" not in summary["answer"]
     assert (workdir / "report" / "regimes.csv").exists()
 
 
@@ -108,7 +109,6 @@ def test_regimes_are_compared_after_equal_updates(sweeps):
         ("memory, in turn", "twins", at("separation", lambda old: old * 9, regime=1, epsilon=1e-6, step=80)),
         ("memory, alone", "twins", at("separation", lambda old: old * 9, regime=3, epsilon=1e-6, step=20)),
         ("gauss-newton", "twins", at("interaction", lambda old: old + 1e-3, regime=0, epsilon=0, block="net", step=2)),
-        ("attraction", "twins", at("interaction", lambda old: -old, regime=0, epsilon=0, block="cross", step=2)),
         ("not additive", "twins", at("interaction", lambda old: old * 0, block="cross", hessian="residual")),
     ],
 )
@@ -133,8 +133,27 @@ def test_units_of_a_last_layer_have_no_residual_part(sweeps):
 def test_the_answer_follows_the_results(sweeps):
     worse = changed(sweeps, "filters", at("test_loss", lambda old: old * 1.2, regime=1, spread=1))
     assert "do not end like" in STUDY.answer(worse, []) and "do not end like" not in STUDY.answer(STUDY.prepare(sweeps), [])
-    still = changed(sweeps, "twins", at("separation", lambda old: old * 0 + 1e-4))
-    assert "No interaction is seen" in STUDY.answer(still, [])
+
+
+def test_equal_twins_in_turn_decide_whether_units_interact(sweeps):
+    """One that walks away from a frozen copy does not."""
+    rounding = at("separation", lambda old: old * 0 + 1e-16, regime=1, epsilon=0)
+    still = changed(sweeps, "twins", rounding)
+    assert "No interaction is seen" in STUDY.answer(still, []) and not held(still)["first round: deep"]
+    one_seed = changed(sweeps, "twins", at("separation", lambda old: old * 0, regime=1, epsilon=0, seed=1))
+    assert "Units interact in some runs only" in STUDY.answer(one_seed, [])
+    near = changed(sweeps, "twins", at("separation", lambda old: old * 0 + 1e-4, regime=3))
+    assert "Units do interact" in STUDY.answer(near, [])
+    for rest in ({"regime": [0, 3]}, {"epsilon": [1, 2]}):
+        untold = STUDY.prepare(sweeps | {"twins": sweeps["twins"].isel(rest)})
+        assert "Nothing is told of whether units interact" in STUDY.answer(untold, [])
+
+
+def test_equal_twins_are_enough(sweeps):
+    results = STUDY.prepare(sweeps | {"twins": sweeps["twins"].sel(epsilon=[0])})
+    assert {"tied: deep", "first round: deep", "gauss-newton: deep"} <= set(held(results))
+    words = STUDY.answer(results, []).split("\n\n")[0]
+    assert "Units do interact" in words and "apart end" not in words and list(STUDY.pictures(results))
 
 
 def test_seeds_with_a_run_that_diverged_are_left_out(sweeps):
@@ -163,7 +182,9 @@ def test_some_regimes_and_starts_are_enough(sweeps):
     few["filters"], few["twins"] = few["filters"].isel(spread=[1]), few["twins"].isel(epsilon=[1])
     results = STUDY.prepare(few)
     assert {claim.split(":")[0] for claim in held(results)} == {"growth", "not additive"}
-    assert "Nothing is told of random starts" in STUDY.answer(results, []) and STUDY.pictures(results)
+    first = STUDY.answer(results, []).split("\n\n")[0]
+    assert "Nothing is told of random starts" in first and "Nothing is told of whether units interact" in first
+    assert "frozen copy" not in first and STUDY.pictures(results)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +195,7 @@ def test_some_regimes_and_starts_are_enough(sweeps):
         ({"units": "many"}, "units='many': a whole number from 4"),
         ({"regime": "0,4"}, "axis regime: 0, 4: choose from 0 (together), 1 (in turn), 2 (one by one), 3 (alone)"),
         ({"regime": "0.5"}, "axis regime: 0.5: choose from 0 (together)"),
-        ({"spread": "-1"}, "axis spread: -1 is outside of [0, inf)"),
+        ({"spread": "-1"}, "axis spread: -1 is outside of [0, 1]"),
         ({"epsilon": "-1"}, "axis epsilon: -1 is outside of [0, inf)"),
         ({"updates": 0}, "updates=0: at least 1"),
         ({"twin_seeds": 0}, "twin_seeds=0: at least 1"),
