@@ -156,6 +156,8 @@ def _check(config: ConfigDict) -> None:
     missing = [name for name in (*STATIC, *VARIED, *SINGLE) if name not in config.sweep]
     if missing or "epsilon" not in config.kicks:
         raise InputError(f"this study needs an axis for {', '.join(missing or ['epsilon in config.kicks'])}")
+    if config.precision == "float32":
+        raise InputError("precision=float32: float64, since rounding in float32 hides what close twins differ in")
     columns = parse_axes(config.sweep).columns()
     for name in SINGLE:
         if len(columns[name]) > 1:

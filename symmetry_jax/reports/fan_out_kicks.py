@@ -11,7 +11,7 @@ from symmetry_jax.reports.growth import along
 from symmetry_jax.sweeps.study import Claim, Picture, Results
 
 KICK = 1e-6  # as a fraction
-EXACT = 1e-12  # in float64, of weights of order 1
+EXACT = 1e-12  # of weights of order 1, in float64, which the study asks for
 
 CAPTION = (
     "Units that are equal but for their fan-outs: distance between their fan-ins after the first step, and the line that "

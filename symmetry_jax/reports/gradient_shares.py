@@ -8,7 +8,7 @@ import xarray as xr
 from symmetry_jax.reports.growth import along
 from symmetry_jax.sweeps.study import Claim, Results
 
-EXACT = 1e-12  # in float64, of the gradients themselves
+EXACT = 1e-12  # of the gradients themselves, in float64, which the study asks for
 ALL = 1e-6  # of a difference between gradients that are almost equal
 CLOSE = 1e-3  # up to there twins are almost equal
 EARLY, LATE = 0.1, 0.5  # of the steps: up to the first, and from the second on

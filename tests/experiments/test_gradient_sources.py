@@ -212,3 +212,4 @@ def test_an_axis_that_the_study_needs(part, name):
     del config[part][name]
     with pytest.raises(InputError, match=f"this study needs an axis for {name}"):
         STUDY.build(config)
+        ({"precision": "float32"}, "precision=float32: float64, since rounding in float32 hides"),
