@@ -53,7 +53,7 @@ STRIDES = {"training": (1, 2), "kicks": (1,), "layers": (2, 1, 1)}  # of CNNs; p
 
 LIMITS = (
     "Shares say what a difference between gradients on one minibatch is made of, not what the units come to compute, and "
-    "medians hide much spread; small networks, plain gradient descent, one data set."
+    "medians and means hide much spread; small networks, plain gradient descent, one data set."
 )
 
 Static = Mapping[str, Any]  # the settings of one program

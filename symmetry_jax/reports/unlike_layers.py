@@ -1,6 +1,6 @@
 """Equal units of different layers, which read different things: in claims, in words and in a figure, from labelled results."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -54,20 +54,19 @@ def layer_sentence(results: Results) -> str:
     runs = layered(results)
     if runs is None:
         return "No runs remained finite to tell what equal units of different layers differ in."
-    shares = [read(runs, source, "share", "layers") for source in SOURCES]
-    at_first = [float(share.sel(step=0).median()) for share in shares]
-    rest = [float(late(share).median()) for share in shares]
+    at_first, rest = _shares(runs, lambda share: share.sel(step=0)), _shares(runs, late)
     size = float(read(runs, "difference", "size", "layers").sel(step=0).median())
     return (
         f"Units with equal weights in two neighbouring layers read different things and part at the first step, with gradients "
-        f"{size:.2g} of their own size apart: {_percents(at_first)} of the difference are upstream input, local derivative and "
-        f"downstream error at the start, and {_percents(rest)} in the second half of training (medians over all runs)."
+        f"a median of {size:.2g} times their own size apart: upstream input and local derivative make {at_first} of the "
+        f"difference at the start and {rest} in the second half of training, and downstream error the rest (means over all "
+        "runs)."
     )
 
 
-def _percents(values: list[float]) -> str:
-    *some, last = (f"{value:.0%}" for value in values)
-    return f"{', '.join(some)} and {last}"
+def _shares(runs: xr.Dataset, part: Callable[[xr.DataArray], xr.DataArray]) -> str:
+    """Upstream and local share in words. Means, as these leave the downstream error's to 1, which medians do not."""
+    return " and ".join(f"{float(part(read(runs, source, 'share', 'layers')).mean()):.0%}" for source in ("upstream", "local"))
 
 
 def layer_lines(results: Results) -> Iterator[str]:
@@ -78,14 +77,11 @@ def layer_lines(results: Results) -> Iterator[str]:
     for network in runs.network.values.tolist():
         for activation in runs.activation.values.tolist():
             here = runs.sel(network=network, activation=activation)
-            parts = [
-                [float(part(read(here, source, "share", "layers")).median()) for source in SOURCES] for part in (early, late)
-            ]
             apart = here.distance.sel(pair="layers").median("seed")
             yield (
-                f"- {network}, {activation}, equal units of two layers: upstream, local and downstream share "
-                f"{_percents(parts[0])} early, {_percents(parts[1])} late; {float(apart.sel(step=1)):.2g} apart after one "
-                f"step, {float(apart.isel(step=-1)):.2g} in the end."
+                f"- {network}, {activation}, equal units of two layers: upstream and local share {_shares(here, early)} "
+                f"early, {_shares(here, late)} late (means), downstream the rest; "
+                f"{float(apart.sel(step=1)):.2g} apart after one step, {float(apart.isel(step=-1)):.2g} in the end."
             )
 
 
