@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from symmetry_jax.reports.figures import QUARTILES
 from symmetry_jax.reports.gradient_shares import (
-    CLOSE,
     KINKED,
     WITHIN,
     closest,
@@ -109,12 +109,29 @@ def _setting_line(runs: xr.Dataset, name: str) -> str:
 
 
 def _kink_lines(runs: xr.Dataset) -> Iterator[str]:
+    """What is local where an example falls between the kinks, by how far apart the twins are and started, and elsewhere."""
     local, _, between, apart = of_relu(runs)
-    told = local.notnull()
-    crossing = local.where((between > 0) & (apart <= CLOSE))
+    crossing, alike = local.where(between > 0), local.where(between == 0)
     if crossing.notnull().any():
+        often = float((between > 0).where(local.notnull()).mean())
+        decades = apart.copy(data=np.ceil(np.log10(apart.where(crossing.notnull()).values)))
+        reached = np.unique(decades.values[np.isfinite(decades.values)])
+        now = [
+            f"{10.0 ** (decade - 1):g} to {10.0**decade:g} apart {_spread(crossing.where(decades == decade))}"
+            for decade in reached
+        ]
+        starts = crossing.dropna("epsilon", how="all").epsilon.values
+        then = [f"{epsilon:g} apart {_spread(crossing.sel(epsilon=epsilon))}" for epsilon in starts]
         yield (
-            f"An example falls between the kinks of {KINKED} twins at {float((between > 0).where(told).mean()):.0%} of "
-            f"records; where it does and they are up to {CLOSE:g} apart, {float(crossing.median()):.0%} of the difference is "
-            "local (median), and where none does, nothing."
+            f"An example falls between the kinks of {KINKED} twins at {often:.0%} of records. There the local derivative's "
+            f"share of the difference, as quartiles and number of records, is {_spread(crossing)}; of twins that are "
+            f"{'; '.join(now)}; of twins that started {'; '.join(then)}."
         )
+    if alike.notnull().any():
+        most = float(abs(alike).max())
+        yield f"Where no example falls between the kinks of {KINKED} twins, the local derivative's share is at most {most:.1g}."
+
+
+def _spread(shares: xr.DataArray) -> str:
+    low, middle, high = (f"{float(share):.0%}" for share in shares.quantile(QUARTILES))
+    return f"{low}, {middle} and {high} ({int(shares.notnull().sum())})"

@@ -106,21 +106,21 @@ def _linear_claims(runs: xr.Dataset) -> Iterator[Claim]:
 
 
 def _kink_claims(runs: xr.Dataset) -> Iterator[Claim]:
-    """Whether relu twins differ in nothing local but at kinks, and there in little else."""
+    """Whether relu twins differ in nothing local but at kinks, and there in little else, in three of four records."""
     if KINKED not in runs.activation:
         return
-    local, downstream, between, apart = of_relu(runs)
+    local, downstream, between, _ = of_relu(runs)
     alike = downstream.where(between == 0)
     if alike.notnull().any():
         statement = f"{KINKED} twins, records with no example between their kinks: share of downstream error less 1, largest"
         yield Claim.near("between no kinks", statement, 0, float(abs(alike - 1).max()), ALL)
-    crossing = local.where((between > 0) & (apart <= CLOSE))
+    crossing = local.where(between > 0)
     if crossing.notnull().any():
         statement = (
-            f"{KINKED} twins up to {CLOSE:g} apart, records with an example between their kinks: share of the local "
-            f"derivative, median of {int(crossing.notnull().sum())}"
+            f"{KINKED} twins, records with an example between their kinks: share of the local derivative, lower quartile of "
+            f"{int(crossing.notnull().sum())}"
         )
-        yield Claim.at_least("between kinks", statement, 0.9, float(crossing.median()))
+        yield Claim.at_least("between kinks", statement, 0.9, float(crossing.quantile(0.25)))
 
 
 def of_relu(runs: xr.Dataset) -> tuple[xr.DataArray, ...]:

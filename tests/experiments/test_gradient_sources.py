@@ -91,7 +91,40 @@ def test_kinks_are_told_of_where_there_are_any(sweeps):
     fall_between(changed)
     assert held(changed)["between kinks"] and held(changed)["between no kinks"]
     told = STUDY.answer(STUDY.prepare(changed), [])
-    assert "99% of the difference is local" in told and "99% of the difference is local" not in STUDY.answer(sweeps, [])
+    records = 4 * 2  # seeds and epsilons
+    assert f"number of records, is 99%, 99% and 99% ({records})" in told
+    assert "started 1e-06 apart 99%, 99% and 99% (4)" in told
+    relu = changed["training"].sel(activation="relu", held=0)
+    finite = int(relu.sources.sel(term="local", reading="share", pair=["twins 1", "twins 2"]).notnull().sum())
+    assert f"between the kinks of relu twins at {records / finite:.0%} of records" in told
+    apart = relu.distance.sel(pair="twins 2", step=9)
+    for decade in {10.0**power for power in np.ceil(np.log10(apart.values.ravel()))}:
+        count = int(((apart > decade / 10) & (apart <= decade)).sum())
+        assert f"{decade / 10:g} to {decade:g} apart 99%, 99% and 99% ({count})" in told
+    assert "An example falls" not in STUDY.answer(sweeps, [])
+
+
+def test_what_is_local_between_no_kinks_is_computed(sweeps):
+    changed = copied(sweeps)
+    told = "Where no example falls between the kinks of relu twins, the local derivative's share is at most"
+    assert f"{told} 0." in STUDY.answer(STUDY.prepare(changed), [])
+    at("training", "sources", lambda old: old * 0 - 0.2, term="local", reading="share", held=0, **RELU)(changed)
+    assert f"{told} 0.2." in STUDY.answer(STUDY.prepare(changed), [])
+
+
+def test_shares_of_units_of_two_layers_add_up(sweeps):
+    """Their medians, 10%, 20% and 50%, do not."""
+    changed = copied(sweeps)
+    for term, shares in (
+        ("upstream", (0.1, 0.1, 0.5, 0.1)),
+        ("local", (0.2, 0.2, 0.2, 0.6)),
+        ("downstream", (0.7, 0.7, 0.3, 0.3)),
+    ):
+        for seed, share in enumerate(shares):
+            changed["layers"].sources.loc[{"term": term, "reading": "share", "seed": seed}] = share
+    told = STUDY.answer(STUDY.prepare(changed), [])
+    assert "make 20% and 30% of the difference at the start and 20% and 30% in the second half" in told
+    assert told.count("upstream and local share 20% and 30% early, 20% and 30% late (means), downstream the rest") == 2
 
 
 RELU = {"activation": "relu", "pair": "twins 1", "step": 9}
@@ -112,6 +145,10 @@ LAYERS = {"pair": "layers", "step": 0}
         (
             "between kinks",
             at("training", "sources", lambda old: old * 0 + 0.5, term="local", reading="share", activation="relu"),
+        ),
+        (
+            "between kinks",  # in half of the records
+            at("training", "sources", lambda old: old * 0 + 0.3, term="local", reading="share", activation="relu", seed=[2, 3]),
         ),
         (
             "early: tanh",
@@ -197,6 +234,7 @@ def test_other_axes_leave_claims_out(sweeps, left):
         ({"filters": 2}, "filters=2: at least 4"),
         ({"kick_steps": 0}, "kick_steps=0: at least 1"),
         ({"minibatches": "own"}, "unknown minibatches 'own'"),
+        ({"precision": "float32"}, "precision=float32: float64, since rounding in float32 hides"),
         ({"precision": "float16"}, "unknown precision 'float16'"),
     ],
 )
@@ -212,4 +250,3 @@ def test_an_axis_that_the_study_needs(part, name):
     del config[part][name]
     with pytest.raises(InputError, match=f"this study needs an axis for {name}"):
         STUDY.build(config)
-        ({"precision": "float32"}, "precision=float32: float64, since rounding in float32 hides"),
