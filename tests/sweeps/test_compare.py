@@ -39,5 +39,5 @@ def test_numbers_that_are_finite_in_one_alone_are_counted():
 
 def test_a_directory_that_holds_no_study_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["compare", str(tmp_path), str(tmp_path)])
-    with pytest.raises(SystemExit, match="^error: no results in"):
+    with pytest.raises(SystemExit, match=r"^error: no results in"):
         compare.main()
