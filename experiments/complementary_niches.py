@@ -38,7 +38,8 @@ from symmetry_jax.measures.overlap import (
 from symmetry_jax.measures.removal import removal
 from symmetry_jax.measures.training import evaluate_accuracy, evaluate_loss, first_nonfinite_step
 from symmetry_jax.reports.niche_figures import niche_pictures
-from symmetry_jax.reports.niches import LIMITS, niche_claims, niche_lines, niche_sentence, niche_table
+from symmetry_jax.reports.niche_words import niche_lines, niche_sentence
+from symmetry_jax.reports.niches import LIMITS, niche_claims, niche_table
 from symmetry_jax.reports.penalties import penalty_claims, penalty_lines, penalty_pictures, penalty_sentence, penalty_table
 from symmetry_jax.sweeps.axes import Axes, parse_axes
 from symmetry_jax.sweeps.precision import PRECISIONS
@@ -153,7 +154,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
-    """The answer in two sentences, then in detail, each from the results."""
+    """The answer in three sentences, then in detail, each from the results."""
     lines = [*niche_lines(results), *penalty_lines(results), LIMITS]
     runs = sum(int(sweep.valid.sum()) for sweep in results.values())
     lines.append(f"{runs:,} runs; {sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")

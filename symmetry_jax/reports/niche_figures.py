@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 
 from symmetry_jax.reports.bias_scales import interval
 from symmetry_jax.reports.figures import band
-from symmetry_jax.reports.niches import correlation, factor, fan_in_numbers, last, mean_overlap, settings_of, start, variants
+from symmetry_jax.reports.niches import (
+    correlation,
+    fan_in_numbers,
+    interaction,
+    last,
+    mean_overlap,
+    settings_of,
+    start,
+    variants,
+)
 from symmetry_jax.sweeps.study import Picture, Results
 from symmetry_jax.theory.chance_overlap import mean_cosine
 
@@ -19,16 +28,18 @@ SHOWN = (
     ("effective rank of activations", lambda runs: runs.effective_rank.sel(part="activations", drop=True)),
     ("correlation of contributions", correlation),
 )
+SMALL = 1e-3  # nats: below, the axis is linear
 TIME = (
     "During training at width {width}: mean |cosine| of fan-ins (dotted: independent directions), participation ratio of "
     "activations (0 where all units are silent), and mean correlation of what two units add to the outputs; medians and "
     "quartiles over seeds. Random features train the output alone, so that fan-ins and activations stay. Units that start "
-    "alike share all but {spread:g} of their weights."
+    "alike share all but {spread:g} of their weights; their networks that end with all units silent are left out."
 )
 WIDTHS = (
-    "At the end, against width: the same three, and what two removed units cost over the sum of what each does (dashed: units "
-    "that are missed each for itself), in test loss, units replaced by their means. Means over seeds with 95% intervals; the "
-    "last one is a ratio of means, without an interval. Settings are named above the columns."
+    "At the end, against width: the same three, and what two removed units cost beyond the sum of what each does (dashed: "
+    "nothing), in test loss, units replaced by their means; with a margin, cross-entropy has two cost more even where "
+    "units do not overlap. The last axis is linear between the ticks about 0. Means over seeds, each with its own 95% "
+    "interval. Networks that start alike and end with all units silent are left out. Settings are named above the columns."
 )
 
 
@@ -83,15 +94,15 @@ def _over_widths(settings: list[tuple[str, xr.Dataset]]) -> Figure:
     for (_, setting), column in zip(settings, panels.T, strict=True):
         for number, (label, runs) in enumerate(variants(setting).items()):
             widths = runs.width.values * 1.04 ** (number - 1)  # a little apart
-            for panel, (_, read) in zip(column, SHOWN, strict=False):
-                found = [interval(last(read(runs)).sel(width=width)) for width in runs.width.values]
+            for panel, values in zip(column, (*(last(read(runs)) for _, read in SHOWN), interaction(runs)), strict=True):
+                found = [interval(values.sel(width=width)) for width in runs.width.values]
                 low, mean, high = np.array(found).T
                 panel.errorbar(widths, mean, [mean - low, high - mean], marker="o", markersize=3, linewidth=1, label=label)
-            column[-1].plot(widths, factor(runs), marker="o", markersize=3, linewidth=1)
-        column[-1].axhline(1, color="black", linestyle="--", linewidth=0.8)
+        column[-1].axhline(0, color="black", linestyle="--", linewidth=0.8)
+        column[-1].set_yscale("symlog", linthresh=SMALL)
         column[0].set(xscale="log")
         column[0].set_xticks(setting.width.values, [str(width) for width in setting.width.values], minor=False)
         column[0].minorticks_off()
-    labels = [*(label for label, _ in SHOWN), "two removed / sum of each"]
+    labels = [*(label for label, _ in SHOWN), "two beyond the sum (nats)"]
     _finish(figure, panels, labels, [name for name, _ in settings], "units")
     return figure

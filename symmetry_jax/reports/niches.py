@@ -1,9 +1,9 @@
-"""Whether units fill niches of their own: claims, words and a table, from labelled results.
+"""Whether units fill niches of their own: claims and a table, from labelled results.
 
 A setting is a network with its activation; a point is a setting at a width. A trained run is held against itself before
-training, and against random features: the run of the same seed that trained the output alone. If units came to fill niches,
-fan-ins would overlap less than before, units would say less of the same than random features do, and two units that are removed
-would be missed no more than the sum of each.
+training, and against random features: the run of the same seed that trained the output alone. If units came to fill
+niches, fan-ins would overlap less than before, and units would say less of the same than random features do. What two removed
+units cost beyond the sum of each is no such test: with a margin, cross-entropy has two cost more even if they do not overlap.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,11 +47,12 @@ COLUMNS = (
     "silent",
 )
 TABLE = (
-    "Means over seeds at the end. By chance: independent directions. Contributions: what units add to the outputs, correlated "
-    "over the test set, mean over pairs. Loss of one and of two units: test loss added when they are removed to their means; "
-    "superadditive pairs are those in which losing both costs more than the sum; told by: correlation of that excess, over "
-    "pairs, with the |cosine| of fan-ins and with the correlation of contributions. Duplicates: pairs nearer than a tenth of "
-    "their norm, over fan-in, bias and fan-out. Silent: units that compute the same for all test digits."
+    "Means over seeds at the end, with networks all of whose units are silent. By chance: independent directions. "
+    "Contributions: what units add to the outputs, correlated over the test set, mean over pairs. Loss of one and two units: "
+    "test loss added when they are removed to their means; superadditive pairs are those in which losing both costs more than "
+    "the sum; told by: correlation of that excess, over pairs, with the |cosine| of fan-ins and with the correlation of "
+    "contributions. Duplicates: pairs nearer than a tenth of their norm, over fan-in, bias and fan-out. Silent: units that "
+    "compute the same for all test digits."
 )
 
 
@@ -98,14 +99,25 @@ def interaction(runs: xr.Dataset) -> xr.DataArray:
     return cost(runs, "two") - 2 * cost(runs, "one")
 
 
-def factor(runs: xr.Dataset) -> xr.DataArray:
-    """What two removed units cost over the sum of what each does, both averaged over seeds: 1 if units are missed alone."""
-    return cost(runs, "two").mean("seed") / (2 * cost(runs, "one").mean("seed"))
-
-
 def last(values: xr.DataArray) -> xr.DataArray:
     """At the last record."""
     return values.isel(step=-1, drop=True)
+
+
+def change(values: xr.DataArray) -> xr.DataArray:
+    """What training adds to a quantity."""
+    return last(values) - values.isel(step=0, drop=True)
+
+
+def alive(runs: xr.Dataset) -> xr.Dataset:
+    """The runs without the numbers of those that end with all units silent, which learn nothing and keep what they had."""
+    kept = last(runs.silent) < 1
+    return runs.assign({name: array.where(kept) for name, array in runs.items() if array.dtype.kind == "f"})
+
+
+def dead(runs: xr.Dataset) -> int:
+    """How many runs end with all units silent."""
+    return int((last(runs.silent) == 1).sum())
 
 
 def niche_claims(results: Results) -> Iterator[Claim]:
@@ -118,19 +130,21 @@ def niche_claims(results: Results) -> Iterator[Claim]:
         yield Claim.at_most(f"chance: {name}", statement, ERRORS, float(np.max(chance_errors(runs))))
         highest = "highest upper end of intervals that hold for all widths with 95% confidence"
         statement = f"{name}: change of mean |cosine| in training, which niches would lower: {highest}"
-        yield Claim.at_most(f"apart: {name}", statement, 0, _ends(_change(mean_overlap(runs)), max, 2))
+        yield Claim.at_most(f"apart: {name}", statement, 0, _ends(change(mean_overlap(runs)), max, 2))
         if features is not None:
             statement = f"{name}: correlation of contributions, less that of random features: {highest}"
             yield Claim.at_most(f"own: {name}", statement, 0, _ends(last(correlation(runs) - correlation(features)), max, 2))
-        statement = f"{name}: loss of two units less the sum of each (nats), which niches would not have: {highest}"
-        yield Claim.at_most(f"additive: {name}", statement, 0, _ends(interaction(runs), max, 2))
+        lowest = "lowest lower end of intervals that hold for all widths with 95% confidence"
+        statement = f"{name}: loss of two units less the sum of each (nats), above 0 where two cost more: {lowest}"
+        yield Claim.at_least(f"superadditive: {name}", statement, 0, _ends(interaction(runs), min, 0))
         if near is not None:
-            lowest = "lowest lower end of intervals that hold for all widths with 95% confidence"
             statement = (
                 f"{name}: mean |cosine| at the end of units that start alike (spread {near.spread.item():g}), less that of "
-                f"units that start independent: {lowest}"
+                f"units that start independent, without {dead(near)} of {int(near.valid.sum())} networks all of whose units "
+                f"fell silent: {lowest}"
             )
-            yield Claim.at_least(f"memory: {name}", statement, 0, _ends(last(mean_overlap(near) - mean_overlap(runs)), min, 0))
+            more = last(mean_overlap(alive(near)) - mean_overlap(runs))
+            yield Claim.at_least(f"memory: {name}", statement, 0, _ends(more, min, 0))
 
 
 def chance_errors(runs: xr.Dataset) -> np.ndarray:
@@ -152,82 +166,19 @@ def fan_in_numbers(runs: xr.Dataset) -> np.ndarray:
     return runs.fan_in_numbers.isel(end=0).max("seed").transpose("width").values.astype(int)
 
 
-def _change(values: xr.DataArray) -> xr.DataArray:
-    return values.isel(step=-1) - values.isel(step=0)
-
-
 def _ends(differences: xr.DataArray, extreme: Callable, end: int) -> float:
     """The extreme over widths of one end of intervals (0 low, 2 high) that hold together; nan if there is no telling."""
     ends = [interval(differences.sel(width=width), differences.sizes["width"])[end] for width in differences.width.values]
     return float(np.nan if np.isnan(ends).any() else extreme(ends))
 
 
-def niche_sentence(results: Results) -> str:
-    """Whether trained units fill niches, in a sentence."""
-    fates, factors, plain = [], [], []
-    for _, setting in settings_of(results):
-        runs, features = start(setting), start(setting, trained=False)
-        if runs is None or runs.sizes["seed"] < 2:
-            continue
-        for width in runs.width.values:
-            low, _, high = interval(_change(mean_overlap(runs)).sel(width=width))
-            fates.append("lowers" if high < 0 else "raises" if low > 0 else "leaves")
-        factors += list(factor(runs).values)
-        plain += list(factor(features).values) if features is not None else []
-    if not fates:
-        return "Without several seeds that start with independent units there is no telling whether units get niches."
-    lowered = fates.count("lowers")
-    verdict = "By their fan-ins yes" if lowered == len(fates) else "No" if not lowered else "Not in general"
-    beside = f" (random features: {_range(plain)})" if plain else ""
-    return (
-        f"{verdict}: training from independent units lowers the mean |cosine| of their fan-ins in {lowered} of {len(fates)} "
-        f"cases (network, activation and width), raises it in {fates.count('raises')} and leaves it in {fates.count('leaves')} "
-        f"where it was by chance, as far as 95% intervals tell; removing two units costs {_range(factors)} times the sum of "
-        f"removing each, where units with niches of their own would be missed each for itself{beside}."
-    )
-
-
-def _range(values: list[float]) -> str:
-    return f"{np.nanmin(values):.2f} to {np.nanmax(values):.2f}"
-
-
-def niche_lines(results: Results) -> Iterator[str]:
-    """Every setting in a few lines."""
-    for name, setting in settings_of(results):
-        for label, runs in variants(setting).items():
-            yield f"{name}, {label}: " + "; ".join(_line(runs.sel(width=width)) for width in runs.width.values) + "."
-    told = [(cost(runs, "told by cosine"), cost(runs, "told by contribution")) for runs in trained(results)]
-    if told:
-        cosine, added = ([float(value) for one in kind for value in one.mean("seed")] for kind in zip(*told, strict=True))
-        yield (
-            f"Over the pairs of a trained network, what two cost beyond the sum correlates {_range(cosine)} with the |cosine| "
-            f"of their fan-ins, and {_range(added)} with the correlation of what they add (means over seeds)."
-        )
-
-
-def trained(results: Results) -> list[xr.Dataset]:
-    """The trained runs that start with independent units, of each setting that has some."""
-    return [runs for _, setting in settings_of(results) if (runs := start(setting)) is not None]
-
-
-def _line(runs: xr.Dataset) -> str:
-    """One point in words."""
-    low, change, high = interval(_change(mean_overlap(runs)))
-    before, after = (float(mean_overlap(runs).isel(step=step).mean("seed")) for step in (0, -1))
-    right, told = (float(last(values).mean()) for values in (runs.test_accuracy, correlation(runs)))
-    moved = f"{before:.3f} to {after:.3f} ({change:+.3f}, {low:+.3f} to {high:+.3f})" if high > low else f"{after:.3f}"
-    return (
-        f"width {int(runs.width)}: {right:.1%} right, mean |cosine| {moved}, contributions correlate {told:.2f}, two cost "
-        f"{float(factor(runs)):.2f} times the sum"
-    )
-
-
 def variants(setting: xr.Dataset) -> dict[str, xr.Dataset]:
-    """What is shown of a setting, by name."""
+    """What is shown of a setting, by name; of units that start alike, the networks that do not fall silent."""
+    near = start(setting, near=True)
     found = {
         "trained": start(setting),
         "random features": start(setting, trained=False),
-        "trained from units alike": start(setting, near=True),
+        "trained from units alike": None if near is None else alive(near),
     }
     return {name: runs for name, runs in found.items() if runs is not None}
 

@@ -96,7 +96,7 @@ def gain(values: xr.DataArray, strength: float) -> xr.DataArray:
 
 
 def penalty_sentence(results: Results) -> str:
-    """What the strongest of each penalty does, in a sentence."""
+    """What each penalty does at the strength that is most accurate, in a sentence."""
     parts = []
     for name, runs in penalties_of(results):
         strengths = strengths_of(runs)
@@ -104,16 +104,14 @@ def penalty_sentence(results: Results) -> str:
             started = runs.sel(spread=spread)
             best = max(strengths, key=lambda strength: float(gain(started.test_accuracy, strength).mean()))
             low, mean, high = (100 * end for end in interval(gain(started.test_accuracy, best), len(strengths)))
-            before, after = (
-                float(last(mean_overlap(started)).sel(strength=strength).mean("seed")) for strength in (0, max(strengths))
-            )
-            silent = float(last(started.silent).sel(strength=max(strengths)).mean())
-            silenced = f", silencing {silent:.0%} of the units," if silent > FEW else ""
+            before, after = (float(last(mean_overlap(started)).sel(strength=strength).mean("seed")) for strength in (0, best))
+            silent = float(last(started.silent).sel(strength=best).mean())
             parts.append(
-                f"from {words} {name} takes the mean |cosine| from {before:.2f} to {after:.2f}{silenced} and gains {mean:+.2f} "
-                f"points of accuracy at its best strength ({low:+.2f} to {high:+.2f})"
+                f"{name} (strength {best:g}), from {words}, takes the mean |cosine| from {before:.2f} to {after:.2f}, gains "
+                f"{mean:+.2f} points of accuracy ({low:+.2f} to {high:+.2f}) and leaves {silent:.1%} of units silent"
             )
-    return f"Pushed apart: {'; '.join(parts)}." if parts else "Nothing was seen of pushing units apart."
+    read = "Pushed apart, each at its most accurate strength (intervals hold for all strengths)"
+    return f"{read}: {'; '.join(parts)}." if parts else "Nothing was seen of pushing units apart."
 
 
 def penalty_lines(results: Results) -> Iterator[str]:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib import pyplot as plt
 
 from symmetry_jax import load_results
@@ -75,7 +76,7 @@ def test_claims_that_theory_makes_hold(workdir, sweeps):
     assert holds(sweeps, f"tied: {PUSH}") and holds(sweeps, f"chance: {NAME}")
     claims = json.loads((workdir / "claims.json").read_text())["claims"]
     kinds = [claim["name"].split(":")[0] for claim in claims]
-    assert kinds == ["chance", "apart", "own", "additive", "memory", "tied", *2 * ["apart", "helps", "alive"]]
+    assert kinds == ["chance", "apart", "own", "superadditive", "memory", "tied", *2 * ["apart", "helps", "alive"]]
 
 
 LAST = {"step": 30}
@@ -83,6 +84,8 @@ ENDS = {"end": "last"}
 COST = {"way": "mean", **ENDS}
 FIRST = {"step": 0, "statistic": "mean"}
 MEAN = {"statistic": "mean", **LAST}
+SEED = {**NEAR, **LAST, "seed": 1}
+DEAD = [("niches", "overlap", -9.0, {**SEED, "statistic": "mean"})]  # what no claim is to read once the network is silent
 
 
 @pytest.mark.parametrize(
@@ -104,14 +107,19 @@ MEAN = {"statistic": "mean", **LAST}
             [("niches", "contribution_correlation", 1.0, {**TRAINED, **LAST})],
         ),
         (
-            f"additive: {NAME}",
-            [("niches", "removal", -1.0, {**TRAINED, **COST, "quantity": "two"})],
+            f"superadditive: {NAME}",
             [("niches", "removal", 9.0, {**TRAINED, **COST, "quantity": "two"})],
+            [("niches", "removal", lambda old: 9.0 * (-1) ** old.seed, {**TRAINED, **COST, "quantity": "two"})],
         ),
         (
             f"memory: {NAME}",
             [("niches", "overlap", 1.0, {**NEAR, **MEAN})],
             [("niches", "overlap", -0.1, {**NEAR, **MEAN})],
+        ),
+        (
+            f"memory: {NAME}",
+            [*(made := [("niches", "overlap", 0.9, {**NEAR, **MEAN}), *DEAD]), ("niches", "silent", 1.0, SEED)],
+            made,
         ),
         (f"tied: {PUSH}", [], [("penalised", "furthest", 1e-30, {"spread": 0, "strength": 10, "seed": 1, **ENDS})]),
         (f"tied: {PUSH}", [], [("penalised", "furthest", np.nan, {"spread": 0, "strength": 10, "seed": 1, **ENDS})]),
@@ -143,7 +151,7 @@ def test_a_number_that_is_missing_bears_nothing_out(sweeps):
         ("niches", "contribution_correlation", np.nan, TRAINED),
     ]
     found = {one.name: one.holds for one in STUDY.claims(with_values(sweeps, *lost))}
-    assert not any(found[f"{kind}: {NAME}"] for kind in ("chance", "apart", "own", "additive", "memory"))
+    assert not any(found[f"{kind}: {NAME}"] for kind in ("chance", "apart", "own", "superadditive", "memory"))
 
 
 def test_errors_of_chance_are_those_of_directions_that_are_drawn(sweeps):
@@ -162,17 +170,72 @@ def test_errors_of_chance_are_those_of_directions_that_are_drawn(sweeps):
     assert np.mean(np.square(errors)) == pytest.approx(1, abs=0.2) and np.max(errors) < ERRORS + 0.5
 
 
-def test_the_answer_is_two_sentences_and_details_from_the_results(sweeps):
+def test_the_answer_is_three_sentences_and_details_from_the_results(sweeps):
     text = STUDY.answer(sweeps, STUDY.claims(sweeps))
     paragraph, details = text.split("\n\n")
-    assert paragraph.count(". ") == 1 and paragraph.endswith(".") and "nan" not in text
+    assert paragraph.count(". ") == 2 and paragraph.endswith(".") and "nan" not in text
     assert "random features" in details and "Removal is without training again" in details
-    low = ("niches", "overlap", -0.1, {**TRAINED, **MEAN})
-    lower = STUDY.answer(with_values(sweeps, low), [])
-    high = ("niches", "overlap", 1.5, {**TRAINED, **MEAN})
-    higher = STUDY.answer(with_values(sweeps, high), [])
-    assert "lowers the mean |cosine| of their fan-ins in 1 of 1" in lower and "raises it in 1" in higher
-    assert lower.startswith("By their fan-ins yes") and higher.startswith("No")
+
+
+@pytest.mark.parametrize(
+    "change, verdict, told",
+    [
+        (lambda seed: -0.2 + 0.001 * seed, "By their fan-ins yes:", "in 1 of 1"),
+        (lambda seed: 0.2 + 0.001 * seed, "No:", "raises it in 1,"),
+        (lambda seed: 0.001 * (-1) ** seed, "No:", "10% of chance or more in 1 others"),
+        (lambda seed: 0.1 * (-1) ** seed, "It cannot be told:", "and 1 cannot be told"),
+    ],
+)
+def test_the_answer_says_no_only_where_a_decrease_is_excluded(sweeps, change, verdict, told):
+    before = sweeps["niches"].overlap.loc[{**TRAINED, **FIRST}]
+    made = with_values(
+        sweeps, ("niches", "overlap", lambda old: before.drop_vars("step") + change(old.seed), {**TRAINED, **MEAN})
+    )
+    text = STUDY.answer(made, [])
+    assert text.startswith(verdict) and told in text
+
+
+@pytest.mark.parametrize(
+    "excess, told",
+    [
+        (lambda seed: 1 + 0.001 * seed, "in 1 of 1 cases, less in 0, and 0 cannot"),
+        (lambda seed: -1 + 0.001 * seed, "in 0 of 1 cases, less in 1, and 0 cannot"),
+        (lambda seed: (-1.0) ** seed, "in 0 of 1 cases, less in 0, and 1 cannot"),
+    ],
+)
+def test_removal_is_told_beside_random_features_of_the_same_seed(sweeps, excess, told):
+    alone = [("niches", "removal", 0.0, {**COST, "hidden_rate": rate, "quantity": ["one", "two"]}) for rate in (0, 1)]
+    two = ("niches", "removal", lambda old: old * 0 + excess(old.seed), {**TRAINED, **COST, "quantity": "two"})
+    assert told in STUDY.answer(with_values(sweeps, *alone, two), [])
+
+
+def test_networks_that_fall_silent_are_left_out_and_counted(sweeps):
+    made = with_values(sweeps, ("niches", "silent", 1.0, SEED), *DEAD)
+    text = STUDY.answer(made, [])
+    assert "1 of 4 networks of units alike fell silent" in text and "-9" not in text
+    (claim,) = (claim for claim in STUDY.claims(made) if claim.name == f"memory: {NAME}")
+    assert "without 1 of 4 networks" in claim.statement
+
+
+def test_a_penalty_is_told_at_one_strength(sweeps):
+    """At the one that is most accurate, though another takes units further apart and silences more."""
+    runs = sweeps["penalised"]
+    strongest = runs.sel(strength=[10.0]).assign_coords(strength=[100.0])
+    wide = {**sweeps, "penalised": xr.concat([runs, strongest], "strength", data_vars="minimal")}
+    numbers = {
+        "test_accuracy": {0: 0, 10: 1, 100: 0.5},
+        "overlap": {10: 0.33, 100: 0.11},
+        "silent": {10: 0.25, 100: 0.75},
+    }
+    changes = [
+        ("penalised", name, value, {"strength": strength, **(MEAN if name == "overlap" else LAST)})
+        for name, values in numbers.items()
+        for strength, value in values.items()
+    ]
+    made = with_values(wide, *changes)
+    paragraph = STUDY.answer(made, []).split("\n\n")[0]
+    assert paragraph.count("(strength 10)") == 2 and paragraph.count("to 0.33, gains +100.00") == 2
+    assert paragraph.count("leaves 25.0% of units silent") == 2 and "0.11" not in paragraph and "75.0%" not in paragraph
 
 
 def test_figures_and_tables(workdir, sweeps):

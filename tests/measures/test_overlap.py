@@ -19,7 +19,7 @@ from symmetry_jax.measures.overlap import (
     overlap,
     silent,
 )
-from symmetry_jax.measures.removal import removal
+from symmetry_jax.measures.removal import interactions, removal, removal_costs
 from symmetry_jax.symmetry.units import tie
 from tests.drawing import inputs_of, variables_of
 
@@ -150,3 +150,14 @@ def test_removal_is_that_of_networks_without_the_units(model, variables, data, w
     measure = removal(task, model)
     found = read(measure, variables, data)[list(measure.coords["way"]).index(way)]
     np.testing.assert_allclose(found, [one.mean(), two.mean(), (beyond > 1e-6).mean(), *by], rtol=1e-7)
+
+
+@pytest.mark.parametrize("margin, sign", [(4, 1), (0, -1)])
+def test_with_a_margin_two_cost_more_than_the_sum_even_of_units_that_do_not_overlap(margin, sign):
+    """Two units that add +1 or -1 to one of two logits, in all four ways equally often: their correlation is exactly 0."""
+    ways = jnp.asarray([*itertools.product([-1.0, 1.0], repeat=2)]).T
+    taken = jnp.stack([ways, jnp.zeros_like(ways)], axis=2)
+    outputs = jnp.zeros((4, 2)).at[:, 0].set(margin)
+    task = classification(NETWORKS["mlp"], 4, "per_seed")
+    (found,) = interactions(*removal_costs(task, outputs, taken, jnp.zeros(4, jnp.int32)))
+    assert float(ways[0] @ ways[1]) == 0 and sign * float(found) > 1e-3
