@@ -217,8 +217,11 @@ def _check(config: ConfigDict, data: Dataset) -> None:
     trained = _whole("width.filters", parse_axis("filters", config.width.filters))
     if not any(max(trained) % count == 0 for count in trained if count < max(trained)):
         raise InputError(f"width.filters={config.width.filters}: at least two numbers, the most a multiple of another")
-    if {*_counts(config, "scrambled_filters")} - {*trained}:
+    scrambled = _counts(config, "scrambled_filters")
+    if {*scrambled} - {*trained}:
         raise InputError(f"scrambled_filters={config.scrambled_filters}: choose from width.filters={config.width.filters}")
+    if max(trained) not in scrambled:
+        raise InputError(f"scrambled_filters={config.scrambled_filters}: {max(trained)}, the most of width.filters, is needed")
     if config.quotient_seeds < 1:
         raise InputError(f"quotient_seeds={config.quotient_seeds}: at least 1")
     if not 1 <= config.quotient_steps < MOST_RECORDS:

@@ -52,6 +52,7 @@ def learned(sweeps):
     filters.test_accuracy.loc[{"activation": "relu", "filters": 1}] = 0.8
     filters.test_accuracy.loc[{"activation": "relu", "filters": 4}] = 0.99
     filters.train_loss.loc[{"activation": "relu", "labels": "random"}] -= 1
+    copy["softmax"].test_accuracy.loc[{"labels": "true"}] = 0.97
     return copy
 
 
@@ -80,8 +81,12 @@ def test_exact_claims_hold_and_nothing_is_claimed_about_accuracy_too_early(workd
     summary = json.loads((workdir / "claims.json").read_text())
     assert summary["figures"] == ["accuracy", "speed", "quotients"] and (workdir / "report" / "filters.csv").exists()
     paragraph, details = summary["answer"].split("\n\n")
-    assert paragraph.count(". ") == 1 and "exactly equal at every record in 3 of 3 runs" in paragraph
+    assert paragraph.count(". ") == 2 and "exactly equal at every record in 3 of 3 runs" in paragraph
     assert "nan" not in summary["answer"] and "never" in details
+    random = sweeps["softmax"].train_loss.sel(labels="random", step=60).mean("seed").min()
+    long = sweeps["optimum"].sel(labels="random", step=60).squeeze()
+    assert f"to {float(random):.2f} in as many steps and to {float(long.train_loss):.2f} trained for long" in paragraph
+    assert f"gradient of norm {float(long.gradient_norm):.1e} left" in details
 
 
 def test_results_are_labelled_by_the_axes(workdir, sweeps):
@@ -124,6 +129,8 @@ def test_claims_about_what_was_learned_hold_where_it_was(found):
         ("by heart: distinct", "tied_width", at("train_loss", lambda old: old - 2, labels="random")),
         ("by heart: distinct", "tied_width", at("train_loss", lambda old: old * np.nan, labels="random")),
         ("accuracy: linear", "filters", at("test_accuracy", lambda old: old * 0 + 1, activation="identity", filters=4)),
+        ("accuracy: linear", "softmax", at("test_accuracy", lambda old: old * 0, labels="true", step=60)),
+        ("accuracy: linear", "softmax", at("test_accuracy", lambda old: old * np.nan, labels="true", seed=[0, 1, 2])),
         ("accuracy: ReLU", "filters", at("test_accuracy", lambda old: old - 0.2, activation="relu", filters=4)),
         ("accuracy: more filters", "filters", at("test_accuracy", lambda old: old * 0 + 0.99, activation="relu", filters=1)),
         ("speed: linear", "filters", at("train_loss", lambda old: old / 1e3, activation="identity", filters=1, labels="true")),
@@ -131,6 +138,26 @@ def test_claims_about_what_was_learned_hold_where_it_was(found):
 )
 def test_claims_fail_when_the_results_say_otherwise(learned, found, claim, sweep, change):
     assert found[claim] and not held(learned, sweep, change)[claim]
+
+
+def test_softmax_regression_is_read_at_its_end_and_at_the_rate_that_fits_training_digits_best(learned):
+    def holds(rate, **where):
+        changed = {**learned, "softmax": learned["softmax"].copy(deep=True)}
+        at("train_loss", lambda old: old * 0, labels="true", learning_rate=rate)(changed["softmax"])
+        at("test_accuracy", lambda old: old * 0, labels="true", learning_rate=0.4, **where)(changed["softmax"])
+        return held(changed)["accuracy: linear"]
+
+    last = int(learned["softmax"].step[-1])
+    assert holds(0.1) and not holds(0.4)
+    assert holds(0.4, step=0) and not holds(0.4, step=last)
+
+
+def test_one_seed_claims_nothing_that_takes_a_spread(learned):
+    alone = {name: dataset.isel(seed=[0]) for name, dataset in learned.items()}
+    claims = list(STUDY.claims(alone))
+    left_out = {"gain: linear", "accuracy: linear", "accuracy: ReLU", "accuracy: more filters", "by heart: distinct"}
+    assert {claim.name for claim in STUDY.claims(learned)} - {claim.name for claim in claims} == left_out | {"speed: linear"}
+    assert all(claim.holds for claim in claims) and STUDY.answer(alone, claims)
 
 
 def test_a_tie_that_was_lost_is_told(sweeps):
@@ -166,6 +193,7 @@ def test_every_optimizer_and_way_to_tie_has_its_quotient():
         ({"width__filters": "4"}, "width.filters=4: at least two numbers"),
         ({"width__learning_rate": "0.1,0.2"}, "config.width.learning_rate has several values"),
         ({"scrambled_filters": "3"}, "scrambled_filters=3: choose from width.filters=1,4"),
+        ({"scrambled_filters": "1"}, "scrambled_filters=1: 4, the most of width.filters, is needed"),
         ({"unpadded_filters": "-1"}, "unpadded_filters=-1: whole numbers, at least 1"),
         ({"quotient_seeds": 0}, "quotient_seeds=0: at least 1"),
         ({"quotient_steps": 0}, "quotient_steps=0: 1 to 999,999"),
