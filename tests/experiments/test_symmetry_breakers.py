@@ -93,7 +93,7 @@ def test_every_claim_can_fail(results, held, claim, sweep, change):
         ({"sweep__source": "dropout,dust"}, "unknown source 'dust': choose from minibatches, momentum"),
         ({"sweep__learning_rate": "0.1,0.2"}, "config.sweep.learning_rate has several values: all but"),
         ({"sweep__strength": "0,1.5"}, r"axis strength: 1.5 is outside of \[0, 1\]"),
-        ({"arithmetic__width": "1,8"}, "width=1: whole numbers of units, at least 2"),
+        ({"arithmetic__width": "1,7"}, "width=1: whole numbers of units, at least 2"),
         ({"arithmetic__floats": "float16"}, "unknown floats 'float16': choose from float32, float64"),
         ({"followed": "half"}, "followed=half: half not among the widths 7,8"),
         ({"followed": "7,9"}, "followed=7,9: 9 not among the widths 7,8"),
