@@ -56,9 +56,12 @@ def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, b
 
 def _multiplicities(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
     """m_p and m_q of each entry of the quotient network that is trained."""
-    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, jnp.result_type(float)), shapes)  # the widest precision that is on
-    sources, rates = map(trained, _merge(ones, symmetry, blocks))
-    return sources, jax.tree.map(jnp.divide, sources, rates)
+    widest = jnp.result_type(float)  # the widest precision that is on
+    # at once, for as constants in a program jaxlib 0.7.2 folds them wrongly: it mistakes one axis of an array for another
+    with jax.ensure_compile_time_eval():
+        ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, widest), shapes)
+        sources, rates = map(trained, _merge(ones, symmetry, blocks))
+        return sources, jax.tree.map(jnp.divide, sources, rates)
 
 
 def _merge(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:

@@ -1,5 +1,6 @@
 """The study of attractive phases from end to end, small; and that its claims can fail."""
 
+import functools
 import json
 
 import numpy as np
@@ -11,19 +12,14 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
-from tests.test_configs import ROOT, load
+from tests.experiments import presets
 
 pytestmark = pytest.mark.slow  # compiles every program of the study
 
 STUDY = load_study("attractive_phase")
 
 
-def smoke(**changes):
-    config = load(ROOT / "configs" / "attractive_phase.py", "smoke")
-    for name, value in changes.items():
-        where = config.sweep if name in config.sweep else config
-        where[name] = value
-    return config
+smoke = functools.partial(presets.changed, "attractive_phase")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The study of biases from end to end, small; and that its claims can fail."""
 
+import functools
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.program import record_steps
 from symmetry_jax.sweeps.runner import run_study
+from tests.experiments import presets
 from tests.test_configs import ROOT, load
 
 STUDY = load_study("bias_zero")
@@ -21,13 +23,7 @@ TANH, RELU = "tanh, 2 layers", "relu, 2 layers"
 SMALL = {"zipped": "activation+initializer", "activation": "tanh,relu,relu", "initializer": "constant,lecun,constant"}
 
 
-def smoke(**changes):
-    config = load(ROOT / "configs" / "bias_zero.py", "smoke")
-    config.sweep.activation = "tanh,relu"
-    for name, value in changes.items():
-        where = config.sweep if name in config.sweep else config
-        where[name] = value
-    return config
+smoke = functools.partial(presets.changed, "bias_zero", activation="tanh,relu")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The study of niches from end to end, small; and that its claims hold and fail as the numbers say."""
 
+import functools
 import json
 
 import numpy as np
@@ -15,7 +16,7 @@ from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
 from symmetry_jax.theory.chance_overlap import mean_cosine
-from tests.test_configs import ROOT, load
+from tests.experiments import presets
 
 pytestmark = pytest.mark.slow  # compiles every program of the study
 
@@ -24,14 +25,7 @@ NAME, PUSH = "cnn, relu", "orthogonality"
 TRAINED, NEAR = {"spread": 1, "hidden_rate": 1}, {"spread": 0.001, "hidden_rate": 1}
 
 
-def smoke(**changes):
-    """The smoke preset with other settings; `penalised__x` for those of what is pushed apart."""
-    config = load(ROOT / "configs" / "complementary_niches.py", "smoke")
-    for name, value in changes.items():
-        part, _, field = name.rpartition("__")
-        where = config[part] if part else config.sweep if name in config.sweep else config
-        where[field] = value
-    return config
+smoke = functools.partial(presets.changed, "complementary_niches")
 
 
 @pytest.fixture(scope="module")

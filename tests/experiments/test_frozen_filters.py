@@ -1,5 +1,6 @@
 """The study of freezing from end to end, small; and that its claims can fail."""
 
+import functools
 import json
 import re
 
@@ -13,19 +14,14 @@ from symmetry_jax.reports.regimes import REGIMES, by_updates, equal_updates, set
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
-from tests.test_configs import ROOT, load
+from tests.experiments import presets
 
 pytestmark = pytest.mark.slow  # compiles every program of the study
 
 STUDY = load_study("frozen_filters")
 
 
-def smoke(**changes):
-    config = load(ROOT / "configs" / "frozen_filters.py", "smoke")
-    for name, value in changes.items():
-        where = config.sweep if name in config.sweep else config
-        where[name] = value
-    return config
+smoke = functools.partial(presets.changed, "frozen_filters")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The study of equal filters and of how many there are, from end to end, small; and that its claims can fail."""
 
+import functools
 import json
 import re
 
@@ -13,20 +14,14 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
-from tests.test_configs import ROOT, load
+from tests.experiments import presets
 
 pytestmark = pytest.mark.slow  # compiles every program of the study
 
 STUDY = load_study("identical_filters")
 
 
-def smoke(preset="smoke", **changes):
-    config = load(ROOT / "configs" / "identical_filters.py", preset)
-    for name, value in changes.items():
-        part, _, field = name.partition("__")
-        where = config[part] if field else config
-        where[field or part] = value
-    return config
+smoke = functools.partial(presets.changed, "identical_filters")
 
 
 @pytest.fixture(scope="module")

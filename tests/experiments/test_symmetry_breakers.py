@@ -1,5 +1,6 @@
 """The study of what takes equal filters apart, from end to end, small; and that its claims can fail."""
 
+import functools
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
+from tests.experiments import presets
 from tests.test_configs import ROOT, load
 
 pytestmark = pytest.mark.slow  # compiles every program of the study
@@ -16,13 +18,7 @@ pytestmark = pytest.mark.slow  # compiles every program of the study
 STUDY = load_study("symmetry_breakers")
 
 
-def smoke(**changes):
-    config = load(ROOT / "configs" / "symmetry_breakers.py", "smoke")
-    for name, value in changes.items():
-        part, _, field = name.partition("__")
-        where = config[part] if field else config
-        where[field or part] = value
-    return config
+smoke = functools.partial(presets.changed, "symmetry_breakers")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The study of zero and constant starts from end to end, small; and that its claims can fail."""
 
+import functools
 import json
 
 import pytest
@@ -10,16 +11,12 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
-from tests.test_configs import ROOT, load
+from tests.experiments import presets
 
 STUDY = load_study("zero_init")
 
 
-def smoke(**changes):
-    config = load(ROOT / "configs" / "zero_init.py", "smoke")
-    for name, value in changes.items():
-        (config.sweep if name in config.sweep else config)[name] = value
-    return config
+smoke = functools.partial(presets.changed, "zero_init")
 
 
 def cell(**changes):

@@ -85,7 +85,7 @@ def test_training_adds_the_gradient_at_its_strength_and_reports_the_loss_of_the_
         _, aux = jax.jit(other.step)(state, data, {**numbers, "push": jnp.float32(strength)}, jnp.int32(0))
         assert aux.loss == before.loss
         extra = jax.jit(jax.grad(pushed.cost))(state.variables, aux.batch.inputs)
-        expected = jax.tree.map(lambda one, two: one + strength * two, before.gradients, extra)  # noqa: B023
+        expected = jax.tree.map(lambda one, two, strength=strength: one + strength * two, before.gradients, extra)
         jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, atol=1e-6), aux.gradients, expected)
 
 
