@@ -117,4 +117,5 @@ def test_the_rule_is_the_same_compiled(data):
     def update(gradients):
         return optimizer.update(gradients, optimizer.init(gradients), gradients)[0]
 
-    jax.tree.map(np.testing.assert_array_equal, jax.jit(update)(gradients), update(gradients))
+    for compiled, plain in zip(*map(jax.tree.leaves, (jax.jit(update)(gradients), update(gradients))), strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-14)
