@@ -104,18 +104,3 @@ def test_the_rule_by_hand(name, data):
     for layer, arrays in expected.items():
         for array, value in arrays.items():
             np.testing.assert_allclose(found["params"][layer][array], value, rtol=1e-12, atol=1e-15)
-
-
-def test_the_rule_is_the_same_compiled(data):
-    """Compilers fold constants, and one that is supported did so wrongly."""
-    model = CNN((8, 8), 10, (1, 2))
-    optimizer = merged_optimizer(
-        OPTIMIZERS["sgd"], shapes(data, model), model.symmetry((8, 8, 1)), {"conv_0": [(0, 1)], "conv_1": [(0, 1)]}
-    )(hparams("float64", learning_rate=1.0))
-    gradients = drawn(shapes(data, CNN((7, 7), 10, (1, 2))), 1)
-
-    def update(gradients):
-        return optimizer.update(gradients, optimizer.init(gradients), gradients)[0]
-
-    for compiled, plain in zip(*map(jax.tree.leaves, (jax.jit(update)(gradients), update(gradients))), strict=True):
-        np.testing.assert_allclose(compiled, plain, rtol=1e-14)
