@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.symmetry.discovery.zoo.case import Case
 
-LIBRARIES = {"plain": "jax"}
+LIBRARIES = {"plain": "jax", "linen": "flax"}
 
 # the functions that build the cases, of every library that is installed
 ALL: list[Callable[[], Case]] = [
