@@ -12,8 +12,7 @@ from tests.symmetry.discovery.zoo.case import Group, permuted
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-ROUNDING = 1e-10
-CHANGE = 1e-6
+CHANGE = 1e-4  # relative to the largest output: far above any rounding
 
 every_case = pytest.mark.parametrize("build", ALL, ids=lambda build: f"{build.__module__.rsplit('.', 1)[-1]}-{build.__name__}")
 
@@ -66,7 +65,7 @@ def test_permuting_a_group_leaves_the_outputs(build):
         for apart in {False, group.apart > 1}:
             moved = permuted(case.params, group, drawn_orders(group, apart))
             assert differs(moved, case.params), group
-            assert change(moved) < ROUNDING, (group, apart)
+            assert change(moved) < case.rounding, (group, apart)
 
 
 @every_case
@@ -78,7 +77,7 @@ def test_no_place_moves_without_the_others(build):
                 moved = permuted(case.params, piece, drawn_orders(piece, False))
                 assert differs(moved, case.params), piece
                 if piece.places[0].path in case.silent:
-                    assert change(moved) < ROUNDING, f"{piece} is not silent"
+                    assert change(moved) < case.rounding, f"{piece} is not silent"
                 else:
                     assert change(moved) > CHANGE, piece
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.symmetry.discovery.zoo.case import Case
 
-LIBRARIES = {"plain": "jax", "linen": "flax"}
+LIBRARIES = {"plain": "jax", "linen": "flax", "nnx": "flax", "equinox_models": "equinox", "haiku_models": "haiku"}
 
 # the functions that build the cases, of every library that is installed
 ALL: list[Callable[[], Case]] = [

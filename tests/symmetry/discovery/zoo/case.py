@@ -82,6 +82,7 @@ class Case:
         rigid: what looks like a group and is none: permuting it changes the outputs.
         silent: arrays of counted groups that the outputs do not depend on, or not in a way that ties them, and why. They
             belong to the group by what they mean, and permuting them alone leaves the outputs unchanged.
+        rounding: how far the outputs may move by rounding alone in double precision, relative to the largest.
         name: the library and the name of the function that builds the case.
         note: what is rigid and why, and why there is no other group: the docstring of that function.
     """
@@ -93,6 +94,7 @@ class Case:
     outputs: Callable[[Any], Any] = lambda result: result
     rigid: tuple[Group, ...] = ()
     silent: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    rounding: float = 1e-10
     name: str = ""
     note: str = ""
 
@@ -148,7 +150,8 @@ class Draw:
         def leaf(path: Any, shape: Any) -> jax.Array:
             if not jnp.issubdtype(shape.dtype, jnp.floating):
                 return jnp.zeros(shape.shape, shape.dtype)
-            return (self.positive if "var" in name_of(path).rsplit("/", 1)[-1] else self)(*shape.shape)
+            variance = any(part.startswith("var") for part in name_of(path).split("/"))
+            return (self.positive if variance else self)(*shape.shape)
 
         return jax.tree_util.tree_map_with_path(leaf, tree)
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from tests.symmetry.discovery.zoo.attention import KEY_BIAS, attention_of_flax
 from tests.symmetry.discovery.zoo.case import Case, Draw, Group, Place, Sets, counted, everyday
 
-KEY_BIAS = "a key bias adds the same to the scores of all keys, which the softmax takes away"
 BATCH_STATISTICS = "running statistics are not read while training"
 NORMALISED_AWAY = "batch normalisation takes the bias away again with the mean of the batch"
 
@@ -214,31 +214,12 @@ def stream_of(block: str, layers: int = 0, biased: bool = True) -> tuple[Place, 
 
 def groups_of(block: str, heads: int, dims: int, hidden: int, layers: int = 0, biased: bool = True) -> tuple[Group, ...]:
     """The groups inside a `Block`, separate in each of the stacked layers, if they are."""
-    s = int(layers > 0)
-    stacked = (Sets(layers, 0),) if layers else ()
-
-    def lying(names, axes):
-        """Heads (axes 0) or dimensions (axes 1) in (stream, heads, dimensions), and (heads, dimensions, stream) on the way out."""
-        found = []
-        for name in names:
-            lead = s if name == "out" else 1 + s
-            found.append((f"{name}/kernel", lead))
-            if biased and name != "out":
-                found.append((f"{name}/bias", s))
-        return tuple(
-            Place(f"params/{block}/attention/{path}", lead + axes, sets=(*stacked, *((Sets(heads, lead),) if axes else ())))
-            for path, lead in found
-        )
-
-    path = f"params/{block}"
-    apart = max(layers, 1)
-    between = Group(dims, lying(("query", "key"), 1), apart * heads, "dimensions between query and key")
-    units = ((f"{path}/up/kernel", 1 + s), (f"{path}/up/bias", s), (f"{path}/down/kernel", s))
+    path, s = f"params/{block}", int(layers > 0)
+    units = {f"{path}/up/kernel": 1 + s, f"{path}/up/bias": s, f"{path}/down/kernel": s}
+    inside = (Sets(layers, 0),) if layers else ()
     return (
-        Group(heads, lying(("query", "key", "value", "out"), 0), apart, "heads"),
-        between,
-        Group(dims, lying(("value", "out"), 1), apart * heads, "dimensions of values"),
-        Group(hidden, tuple(Place(name, axis, sets=stacked) for name, axis in units), apart, "hidden"),
+        *attention_of_flax(f"{path}/attention", heads, dims, layers, biased),
+        Group(hidden, tuple(Place(name, axis, sets=inside) for name, axis in units.items()), max(layers, 1), "hidden"),
     )
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from tests.symmetry.discovery.zoo.attention import attention_flattened
 from tests.symmetry.discovery.zoo.case import Case, Draw, Group, Place, Sets, counted
 
 
@@ -250,23 +251,7 @@ def attention_params(draw: Draw, heads: int, between: int, passed: int) -> dict[
 
 def attention_groups(heads: int, between: int, passed: int) -> tuple[Group, Group, Group]:
     """The groups of `attention_params`: heads, dimensions between query and key, dimensions of values."""
-    whole = (Place("q", 1, inner=between), Place("k", 1, inner=between), Place("v", 1, inner=passed))
-    inside = {axis: (Sets(heads, axis, passed),) for axis in (0, 1)}
-    return (
-        Group(heads, (*whole, Place("out", 0, inner=passed)), meaning="heads"),
-        Group(
-            between,
-            tuple(Place(name, 1, outer=heads, sets=(Sets(heads, 1, between),)) for name in "qk"),
-            apart=heads,
-            meaning="dimensions between query and key",
-        ),
-        Group(
-            passed,
-            (Place("v", 1, outer=heads, sets=inside[1]), Place("out", 0, outer=heads, sets=inside[0])),
-            apart=heads,
-            meaning="dimensions of values",
-        ),
-    )
+    return attention_flattened((("q", 1), ("k", 1)), (("v", 1), ("out", 0)), heads, (between, passed))
 
 
 @counted
