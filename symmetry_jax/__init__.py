@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from symmetry_jax.sweeps.sweep import sweep as sweep
     from symmetry_jax.symmetry.curvature import cross_curvature as cross_curvature
     from symmetry_jax.symmetry.curvature import twin_curvature as twin_curvature
+    from symmetry_jax.symmetry.discovery.discover import discover as discover
+    from symmetry_jax.symmetry.discovery.verify import verify as verify
     from symmetry_jax.symmetry.quotient import quotient as quotient
     from symmetry_jax.symmetry.separation import separation as separation
     from symmetry_jax.symmetry.units import Symmetry as Symmetry
@@ -27,6 +29,7 @@ _MODULES = {
     "UnitAxis": "symmetry.units",
     "UnitGroup": "symmetry.units",
     "cross_curvature": "symmetry.curvature",
+    "discover": "symmetry.discovery.discover",
     "load_results": "sweeps.loading",
     "load_run": "sweeps.loading",
     "noise_for": "theory.twin_separation",
@@ -40,6 +43,7 @@ _MODULES = {
     "transverse": "measures.transverse",
     "twin_curvature": "symmetry.curvature",
     "use_all_cores": "sweeps.devices",
+    "verify": "symmetry.discovery.verify",
 }
 
 __all__ = list(_MODULES)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symmetry_jax.learning.convolution import Lowering, Padding, convolve
-from symmetry_jax.symmetry.units import UnitAxis
 
 Initializer = Callable[..., jax.Array]
 
@@ -78,10 +77,3 @@ def drop(module: nn.Module, values: jax.Array, dropout: jax.Array | float) -> ja
     """
     kept = jax.random.uniform(module.make_rng(DROPOUT), values.shape, values.dtype) >= dropout
     return jnp.where(kept, values / (1 - jnp.asarray(dropout, values.dtype)), 0)
-
-
-def norm_axes(layer: str) -> tuple[UnitAxis, ...]:
-    """Where the units of a layer lie in what normalises them: two numbers that are trained, and two that are not."""
-    trained = (UnitAxis(f"params/{layer}{UNITS}/norm/{name}", 0, "bias") for name in ("scale", "bias"))
-    kept = (UnitAxis(f"{STATISTICS}/{layer}{UNITS}/norm/{name}", 0, "state") for name in ("mean", "var"))
-    return (*trained, *kept)

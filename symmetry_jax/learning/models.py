@@ -1,4 +1,4 @@
-"""Networks in flax.linen, each of which declares its unit groups."""
+"""Networks in flax.linen."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,8 +11,9 @@ from flax import linen as nn
 
 from symmetry_jax.errors import InputError, choose
 from symmetry_jax.learning.convolution import Lowering, Padding
-from symmetry_jax.learning.layers import INPUTS, UNITS, Convolution, Initializer, Units, drop, norm_axes
-from symmetry_jax.symmetry.units import Symmetry, UnitAxis, UnitGroup
+from symmetry_jax.learning.layers import INPUTS, UNITS, Convolution, Initializer, Units, drop
+from symmetry_jax.symmetry.discovery.discover import discover
+from symmetry_jax.symmetry.units import Symmetry
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": jnp.tanh,
@@ -76,11 +77,12 @@ class MLP(nn.Module):
         super().__post_init__()
 
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:
-        """Unit groups over the variables; `input_shape` is that of one example, which no group of an MLP depends on."""
-        del input_shape
-        readers = [UnitAxis(_kernel(name), 0, "fan-out") for name in self.layers[1:]]
-        groups = zip(self.layers[:-1], self.widths, readers, strict=True)
-        return Symmetry(tuple(_group(self, name, width, 1, reader) for name, width, reader in groups))
+        """Unit groups over the variables; `input_shape` is that of one example.
+
+        Raises:
+            InputError: if the network is too large for any machine.
+        """
+        return _discovered(self, f"widths={self.widths}", input_shape)
 
 
 class CNN(nn.Module):
@@ -156,20 +158,17 @@ class CNN(nn.Module):
         Raises:
             InputError: if such examples are too small for the network, or it is too large for any machine.
         """
-        *readers, head = self.layers[1:]
-        axes = [UnitAxis(_kernel(name), 2, "fan-out") for name in readers]
-        axes.append(UnitAxis(_kernel(head), 0, "fan-out", inner=self._positions(input_shape)))
-        groups = zip(self.layers[:-1], self.filters, axes, strict=True)
-        return Symmetry(tuple(_group(self, name, filters, 3, axis) for name, filters, axis in groups))
+        return _discovered(self, f"filters={self.filters} and kernel={self.kernel}", input_shape)
 
-    def _positions(self, input_shape: tuple[int, ...]) -> int:
-        """Entries of the head's input for each channel of the last layer."""
-        variables = jax.eval_shape(self.init, jax.random.key(0), jnp.zeros((1, *input_shape)))
-        weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables))
-        if weights > MOST_WEIGHTS:
-            sizes = f"filters={self.filters} and kernel={self.kernel}"
-            raise InputError(f"{sizes}: {weights:,} weights, and at most {MOST_WEIGHTS:,} are possible")
-        return variables["params"]["output"]["kernel"].shape[0] // self.filters[-1]
+
+def _discovered(model: MLP | CNN, sizes: str, input_shape: tuple[int, ...]) -> Symmetry:
+    """The groups that the network's own program shows, for a batch of one example; `sizes` are named if they are too large."""
+    examples = jax.ShapeDtypeStruct((1, *input_shape), jnp.result_type(float))
+    variables = jax.eval_shape(model.init, jax.random.key(0), examples)
+    weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables))
+    if weights > MOST_WEIGHTS:
+        raise InputError(f"{sizes}: {weights:,} weights, and at most {MOST_WEIGHTS:,} are possible")
+    return discover(model.apply, variables, examples)
 
 
 def _units(model: MLP | CNN, name: str, axis: int) -> Units:
@@ -209,13 +208,3 @@ def _by(sides: tuple[int, ...]) -> str:
 def _dense(width: int, name: str, model: MLP | CNN, inputs: jax.Array) -> jax.Array:
     layer = nn.Dense(width, param_dtype=inputs.dtype, kernel_init=model.kernel_init, bias_init=model.bias_init, name=name)
     return layer(inputs)
-
-
-def _kernel(name: str) -> str:
-    return f"params/{name}/kernel"
-
-
-def _group(model: MLP | CNN, name: str, size: int, axis: int, reader: UnitAxis) -> UnitGroup:
-    """The units that module `name` makes: its kernel's last axis, its bias, and the axis of the array that reads them."""
-    own = (UnitAxis(_kernel(name), axis, "fan-in"), UnitAxis(f"params/{name}/bias", 0, "bias"))
-    return UnitGroup(name, size, (*own, *(norm_axes(name) if model.batch_norm else ()), reader))

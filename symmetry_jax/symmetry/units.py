@@ -5,6 +5,7 @@ the function unchanged. Everything here is pure, works on any pytree of arrays a
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -42,6 +43,11 @@ class UnitAxis:
     inner: int = 1
     start: int = 0
 
+    def places(self) -> str:
+        """Where in the axis units lie that do not fill it one by one: `from 5, 3 times, 4 each`."""
+        words = (("from {}", self.start, 0), ("{} times", self.outer, 1), ("{} each", self.inner, 1))
+        return ", ".join(text.format(number) for text, number, usual in words if number != usual)
+
     def positions(self, size: int) -> np.ndarray:
         """The positions of each of `size` units along the axis: (size, outer * inner)."""
         block = np.arange(self.outer * size * self.inner).reshape(self.outer, size, self.inner)
@@ -50,11 +56,31 @@ class UnitAxis:
 
 @dataclasses.dataclass(frozen=True)
 class UnitGroup:
-    """Units that may be permuted together: a name (of the module that makes them), their number, their axes."""
+    """Units that may be permuted together.
+
+    Attributes:
+        name: of the module that makes them.
+        size: their number.
+        axes: where they lie in each array that mentions them.
+        inside: what they lie in, each with its places in the same arrays, where they may be permuted in another way for each
+            index of it: the heads, for the dimensions of a head. `permute` moves them alike in all.
+        conditions: where units may be permuted only if something does not happen, what that is.
+    """
 
     name: str
     size: int
     axes: tuple[UnitAxis, ...]
+    inside: "tuple[UnitGroup, ...]" = ()
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def sets(self) -> int:
+        """The number of sets in which the units may be permuted by themselves: 12, for the dimensions of each of 12 heads."""
+        return math.prod(outer.size for outer in self.inside)
+
+    def number(self) -> str:
+        """How many units there are: `64`, or `64 in each of 12`."""
+        return f"{self.size} in each of {self.sets}" if self.inside else str(self.size)
 
     def only(self, roles: Sequence[Role]) -> "UnitGroup":
         """The same units in the arrays that have one of these roles."""
@@ -69,18 +95,29 @@ class UnitGroup:
             for path in paths
             if path == axis.path or path.endswith("/" + axis.path)
         )
-        return dataclasses.replace(self, axes=tuple(axes))
+        return dataclasses.replace(self, axes=tuple(axes), inside=tuple(outer.within(tree) for outer in self.inside))
+
+
+@dataclasses.dataclass(frozen=True)
+class RigidAxis:
+    """Positions of a parameter's axis that may not be permuted, and why; axis None where the array is not used at all."""
+
+    path: str
+    axis: int | None
+    size: int
+    reason: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Symmetry(Mapping[str, UnitGroup]):
-    """All unit groups of a model, by name. Prints as a table."""
+    """All unit groups of a model, by name, and what is rigid in it. Prints as a table."""
 
     groups: tuple[UnitGroup, ...]
+    rigid: tuple[RigidAxis, ...] = ()
 
     def only(self, roles: Sequence[Role]) -> "Symmetry":
         """The same groups in the arrays that have one of these roles to them."""
-        return Symmetry(tuple(group.only(roles) for group in self.groups))
+        return dataclasses.replace(self, groups=tuple(group.only(roles) for group in self.groups))
 
     def __getitem__(self, name: str) -> UnitGroup:
         for group in self.groups:
@@ -95,12 +132,24 @@ class Symmetry(Mapping[str, UnitGroup]):
         return len(self.groups)
 
     def __str__(self) -> str:
-        rows = [("group", "units", "array", "axis", "role")]
+        rows = [("group", "units", "array", "axis", "positions", "role")]
         for group in self.groups:
-            for axis in group.axes:
-                rows.append((group.name, str(group.size), axis.path, str(axis.axis), axis.role))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+            for number, axis in enumerate(group.axes):
+                first = ("", "") if number else (group.name, group.number())
+                rows.append((*first, axis.path, str(axis.axis), axis.places(), axis.role))
+        lines = _table(rows)
+        lines += [f"{group.name}: only if {condition}" for group in self.groups for condition in group.conditions]
+        if self.rigid:
+            rigid = [("rigid", "axis", "positions", "why")]
+            for one in self.rigid:
+                rigid.append((one.path, "" if one.axis is None else str(one.axis), str(one.size or ""), one.reason))
+            lines += ["", *_table(rigid)]
+        return "\n".join(lines)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def permute(params: PyTree, group: UnitGroup, permutation: jax.Array | np.ndarray | Sequence[int]) -> PyTree:
@@ -221,9 +270,6 @@ def _noise(params: PyTree, group: UnitGroup, key: jax.Array) -> PyTree:
 
 def rewrite(tree: PyTree, group: UnitGroup, change: Callable[[jax.Array, UnitAxis], jax.Array]) -> PyTree:
     """Applies `change` along each axis of the group; raises if an array of the group is not there."""
-    missing = {axis.path for axis in group.axes} - {path for path, _ in leaves(tree)}
-    if missing:
-        raise ValueError(f"group {group.name!r} names arrays that are not in the tree: {sorted(missing)}")
 
     def leaf(path: str, array: jax.Array) -> jax.Array:
         for axis in group.axes:
@@ -231,7 +277,15 @@ def rewrite(tree: PyTree, group: UnitGroup, change: Callable[[jax.Array, UnitAxi
                 array = change(array, axis)
         return array
 
-    return _map(leaf, tree)
+    return rewrite_arrays(tree, group, leaf)
+
+
+def rewrite_arrays(tree: PyTree, group: UnitGroup, change: Callable[[str, jax.Array], jax.Array]) -> PyTree:
+    """Applies `change` to each array and its path; raises if an array of the group is not there."""
+    missing = {axis.path for axis in group.axes} - {path for path, _ in leaves(tree)}
+    if missing:
+        raise ValueError(f"group {group.name!r} names arrays that are not in the tree: {sorted(missing)}")
+    return _map(change, tree)
 
 
 def owners(group: UnitGroup, blocks: Sequence[Sequence[int]]) -> np.ndarray:

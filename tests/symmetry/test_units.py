@@ -182,8 +182,8 @@ def test_symmetry_is_a_mapping_that_prints_as_a_table():
     symmetry = Symmetry((RECURRENT,))
     assert list(symmetry) == ["cell"] and symmetry["cell"] is RECURRENT and "other" not in symmetry
     header, *rows = str(symmetry).splitlines()
-    assert header.split() == ["group", "units", "array", "axis", "role"]
-    assert [row.split() for row in rows][2] == ["cell", "5", "loop", "0", "fan-out"]
+    assert header.split() == ["group", "units", "array", "axis", "positions", "role"]
+    assert rows[0].split() == ["cell", "5", "input", "1", "fan-in"] and rows[2].split() == ["loop", "0", "fan-out"]
     with pytest.raises(KeyError, match="no unit group 'other'"):
         symmetry["other"]
 

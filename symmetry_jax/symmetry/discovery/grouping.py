@@ -1,0 +1,115 @@
+"""Unit groups out of the layouts of parameters."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from symmetry_jax.symmetry.discovery.equations import Findings, Use
+from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, factors, resolved
+from symmetry_jax.symmetry.units import ROLES, Role, UnitAxis, UnitGroup
+
+Axes = Mapping[str, tuple[Layout, ...]]  # the layouts of each parameter's axes, by its path
+
+
+@dataclasses.dataclass(frozen=True)
+class Occurrence:
+    """Where a factor lies along an axis: position of index u at start + sum of multiples of the outer strides + u inner + i."""
+
+    factor: Factor
+    outer: tuple[tuple[int, int], ...]  # (number, stride) of each slower digit, slowest first
+    inner: int
+    start: int
+
+
+def occurrences(layout: Layout) -> Iterator[Occurrence]:
+    """Every place of every factor along an axis."""
+    yield from _occurrences(resolved(layout), (), 1, 0)
+
+
+def _occurrences(layout: Layout, outer: tuple[tuple[int, int], ...], inner: int, start: int) -> Iterator[Occurrence]:
+    if isinstance(layout, Factor):
+        yield Occurrence(layout, outer, inner, start)
+    elif isinstance(layout, Product):
+        stride = layout.size * inner
+        for part in layout.parts:
+            stride //= part.size
+            yield from _occurrences(part, outer, stride, start)
+            outer = (*outer, (part.size, stride))
+    else:
+        for part in layout.parts:
+            yield from _occurrences(part, outer, inner, start)
+            start += part.size * inner
+
+
+def unit_axes(path: str, axis: int, layout: Layout, factor: Factor, role: Role) -> list[UnitAxis]:
+    """Where the units of a factor lie along one axis of an array; neighbouring ranges of the same units are one."""
+    found = [piece for place in occurrences(layout) if place.factor is factor for piece in _pieces(place)]
+    joined: list[tuple[int, int, int]] = []
+    for start, outer, inner in sorted(found):
+        if joined and joined[-1][2] == inner and joined[-1][0] + joined[-1][1] * factor.size * inner == start:
+            joined[-1] = (joined[-1][0], joined[-1][1] + outer, inner)
+        else:
+            joined.append((start, outer, inner))
+    return [UnitAxis(path, axis, role, outer, inner, start) for start, outer, inner in joined]
+
+
+def _pieces(place: Occurrence) -> list[tuple[int, int, int]]:
+    """(start, outer, inner) of the ranges of one occurrence: several where slower digits leave other positions between."""
+    starts, outer = [place.start], 1
+    for number, stride in reversed(place.outer):
+        if len(starts) == 1 and stride == outer * place.factor.size * place.inner:
+            outer *= number
+        else:
+            starts = [start + index * stride for index in range(number) for start in starts]
+    return [(start, outer, place.inner) for start in starts]
+
+
+def groups(axes: Axes, findings: Findings, state: Sequence[str]) -> list[tuple[Factor, UnitGroup]]:
+    """The unit groups of parameters with these layouts, in the order in which the program makes their units.
+
+    Args:
+        axes: the layouts of the axes of each parameter that the program uses.
+        findings: what following the program brought to light.
+        state: the paths of arrays that are not trained.
+    """
+    order = {id(use): number for number, use in enumerate(findings.uses)}
+    met: dict[Factor, list[tuple[tuple[int, int], UnitAxis]]] = {}
+    for path, layouts in axes.items():
+        for axis, layout in enumerate(layouts):
+            for factor in dict.fromkeys(factors(layout)):
+                if factor.rigid is None:
+                    use = _use(path, layouts, axis, factor, findings.uses)
+                    role = "state" if path in state else use.role if use else _usual_role(layouts)
+                    when = (ROLES.index(role), order[id(use)] if use else len(order))
+                    met.setdefault(factor, []).extend((when, place) for place in unit_axes(path, axis, layout, factor, role))
+    made = sorted(met.items(), key=lambda item: min(when[1] for when, _ in item[1]))
+    ordered = [(factor, tuple(place for _, place in sorted(places, key=lambda pair: pair[0]))) for factor, places in made]
+    names = _names([(factor.size, places) for factor, places in ordered])
+    return [(factor, UnitGroup(name, factor.size, places)) for name, (factor, places) in zip(names, ordered, strict=True)]
+
+
+def _use(path: str, layouts: Sequence[Layout], axis: int, factor: Factor, uses: Sequence[Use]) -> Use | None:
+    """The first use of a parameter's axis: of the axis itself, or else of one that it became which holds the factor."""
+    own = [use for use in uses if path in use.paths]
+    itself = [use for use in own if use.axis is layouts[axis]]
+    derived = (use for use in own if all(use.axis is not other for other in layouts) and factor in factors(use.axis))
+    return itself[0] if itself else next(derived, None)
+
+
+def _usual_role(layouts: Sequence[Layout]) -> Role:
+    return "fan-in" if len(layouts) > 1 else "bias"
+
+
+def _names(found: Sequence[tuple[int, Sequence[UnitAxis]]]) -> list[str]:
+    """Each group is named by the module that makes its units; several of one module by their number too."""
+    modules = [_module(places) for _, places in found]
+    names: list[str] = []
+    for module, (size, _) in zip(modules, found, strict=True):
+        name = module if modules.count(module) == 1 else f"{module}:{size}"
+        names.append(name if name not in names else f"{name}:{names.count(name) + 1}")
+    return names
+
+
+def _module(places: Sequence[UnitAxis]) -> str:
+    path = places[0].path.split("/")
+    parts = path[1:] if path[0] == "params" and len(path) > 1 else path
+    return "/".join(parts[:-1] or parts)

@@ -1,0 +1,87 @@
+"""What is known of each array in a traced program."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from symmetry_jax.symmetry.discovery.layouts import Layout, free, freeze
+from symmetry_jax.symmetry.discovery.sources import Reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Operand:
+    """An array of the program.
+
+    Attributes:
+        axes: the layout of each axis.
+        origins: the paths of the parameters that it is computed from, if from parameters and constants alone; else None.
+        points: the layout along which its entries are positions, or None where they are plain numbers.
+        spoiled: what was done with positions after which they are positions no more.
+        constant: the one number that all entries are, where that is known.
+    """
+
+    axes: tuple[Layout, ...]
+    origins: frozenset[str] | None = None
+    points: Layout | None = None
+    spoiled: Reason | None = None
+    constant: Any = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return tuple(axis.size for axis in self.axes)
+
+    def with_axes(self, axes: Sequence[Layout]) -> "Operand":
+        """The same entries in other places."""
+        return dataclasses.replace(self, axes=tuple(axes))
+
+    def plain(self) -> "Operand":
+        """The same axes, with nothing known about the entries."""
+        return dataclasses.replace(self, points=None, spoiled=None, constant=None)
+
+    def use(self, reason: Reason) -> None:
+        """Its entries are used as numbers: where they are positions, the axis that they point along is rigid."""
+        if self.points is not None:
+            freeze(self.points, self.spoiled or reason)
+
+
+def unknown(shape: Sequence[int], origins: frozenset[str] | None = None) -> Operand:
+    """An array along whose axes anything may still be permuted."""
+    return Operand(tuple(free(size) for size in shape), origins)
+
+
+def rigid(shape: Sequence[int], reason: Reason, origins: frozenset[str] | None = None) -> Operand:
+    """An array along whose axes nothing may be permuted."""
+    operand = unknown(shape, origins)
+    for axis in operand.axes:
+        freeze(axis, reason)
+    return operand
+
+
+def constant(value: Any) -> Operand:
+    """An array of known entries: an axis along which they are all equal may be permuted in any way."""
+    none: frozenset[str] = frozenset()
+    shape = np.shape(value)
+    if jax.dtypes.issubdtype(jax.dtypes.result_type(value), jax.dtypes.extended):
+        return rigid(shape, Reason("a random key"), none)
+    array = np.asarray(value)
+    axes: list[Layout] = []
+    for axis, size in enumerate(shape):
+        layout = free(size)
+        if size > 1 and not np.array_equal(array, np.broadcast_to(np.take(array, [0], axis), shape)):
+            freeze(layout, Reason("a constant that differs along this axis"))
+        axes.append(layout)
+    return Operand(tuple(axes), none, constant=array[()] if shape == () else None)
+
+
+def joint_origins(operands: Sequence[Operand]) -> frozenset[str] | None:
+    """The parameters that a result of these is computed from, if from parameters alone."""
+    found: frozenset[str] = frozenset()
+    for operand in operands:
+        if operand.origins is None:
+            return None
+        found |= operand.origins
+    return found

@@ -1,0 +1,73 @@
+"""Following a traced program, equation by equation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+# rules are registered where they are written
+from symmetry_jax.symmetry.discovery import contractions, control_flow, elementwise, indexing, shaping, windows
+from symmetry_jax.symmetry.discovery.equations import RULES, Array, Equation, Findings, opaque
+from symmetry_jax.symmetry.discovery.layouts import Layout
+from symmetry_jax.symmetry.discovery.operands import Operand, constant
+from symmetry_jax.symmetry.discovery.sources import in_library
+
+RULE_BOOKS = (contractions, control_flow, elementwise, indexing, shaping, windows)
+RANDOM = ("random_", "rng_", "threefry")
+
+
+def follow(program: ClosedJaxpr, operands: Sequence[Operand]) -> tuple[list[Operand], Findings]:
+    """The results of a program given its operands, and what came to light on the way.
+
+    The layouts of the operands' axes themselves are changed to what the program demands of them.
+    """
+    findings = Findings()
+    return _read(findings, None, program, operands, ()), findings
+
+
+def _read(
+    findings: Findings,
+    caller: JaxprEqn | None,
+    program: ClosedJaxpr | Jaxpr,
+    operands: Sequence[Operand],
+    scans: tuple[Layout, ...],
+) -> list[Operand]:
+    """Reads one function; `caller` is the equation that calls a library's function, which its own lines are not shown for."""
+    jaxpr, constants = (program.jaxpr, program.consts) if isinstance(program, ClosedJaxpr) else (program, [])
+    known: dict[Any, Operand] = dict(zip(jaxpr.constvars, map(constant, constants), strict=True))
+    known.update(zip(jaxpr.invars, operands, strict=True))
+
+    def value(atom: Any) -> Operand:
+        return constant(atom.val) if isinstance(atom, Literal) else known[atom]
+
+    for operand in known.values():
+        findings.arrays.append(Array(operand.axes, scans))
+    for line in jaxpr.eqns:
+        results = _apply(findings, caller, line, [value(atom) for atom in line.invars], scans)
+        for variable, result in zip(line.outvars, results, strict=True):
+            assert result.sizes == _shape(variable), f"{line.primitive.name}: {result.sizes} for {_shape(variable)}"
+            findings.arrays.append(Array(result.axes, scans))
+            known[variable] = result
+    return [value(atom) for atom in jaxpr.outvars]
+
+
+def _apply(
+    findings: Findings, caller: JaxprEqn | None, line: JaxprEqn, operands: list[Operand], scans: tuple[Layout, ...]
+) -> list[Operand]:
+    name, source = line.primitive.name, caller or line
+
+    def read(program: Any, given: Sequence[Operand], inside: tuple[Layout, ...]) -> list[Operand]:
+        jaxpr = getattr(program, "jaxpr", program)
+        return _read(findings, caller or (line if in_library(jaxpr) else None), program, given, inside)
+
+    shapes = tuple(_shape(variable) for variable in line.outvars)
+    equation = Equation(name, line.params, shapes, findings, scans, source, read)
+    if name in RULES:
+        return RULES[name](equation, operands)
+    if name.startswith(RANDOM):
+        return opaque(equation, operands, "random numbers are drawn by position")
+    return opaque(equation, operands, "this primitive is not followed")
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return tuple(getattr(variable.aval, "shape", ()))  # a token has none

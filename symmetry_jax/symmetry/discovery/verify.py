@@ -1,0 +1,124 @@
+"""Whether units may be permuted, tried out: what comes of it for the outputs and for the gradients."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symmetry_jax.symmetry.nested import permute_each
+from symmetry_jax.symmetry.units import PyTree, Symmetry, UnitGroup
+
+
+@dataclasses.dataclass(frozen=True)
+class Errors:
+    """How far permuting the units of a group is from changing nothing.
+
+    Each is the largest difference over the largest entry: rounding, about 1e-6 in float32, where the symmetry holds.
+
+    Attributes:
+        outputs: of the outputs.
+        gradients: of the gradients of a random projection of the outputs, which are permuted back; None where the function
+            has none in reverse, as with a loop of unknown length.
+    """
+
+    outputs: float
+    gradients: float | None
+
+
+def verify(
+    symmetry: Symmetry,
+    function: Callable[..., Any],
+    params: PyTree,
+    *inputs: PyTree,
+    key: jax.Array,
+    outputs: Callable[[Any], Any] = lambda result: result,
+) -> dict[str, Errors]:
+    """Permutes each group at random, in each set of units by itself, and compares outputs and gradients.
+
+    Parameters are moved at random first, each entry to between half and one and a half of itself, and zeros to normal numbers
+    over 10: at a start many are equal, and permuting those shows nothing.
+
+    Args:
+        symmetry: the groups, of `discover` or written by hand.
+        function: the function, called as `function(params, *inputs)`.
+        params: its parameters: arrays.
+        inputs: further arguments.
+        key: a random key.
+        outputs: which of the results count, as for `discover`.
+
+    Returns:
+        The errors of each group, by its name.
+    """
+    moved = _shaken(params, jax.random.fold_in(key, 0))
+    projected = _projected(lambda given: outputs(function(given, *inputs)), jax.random.fold_in(key, 1))
+    gradient = jax.jit(jax.grad(projected, has_aux=True, allow_int=True)) if _reversible(projected, moved) else None
+    evaluate = gradient or jax.jit(lambda given: (None, projected(given)[1]))
+    slopes, before = evaluate(moved)
+    errors = {}
+    for number, group in enumerate(symmetry.values()):
+        orders = _orders(group, jax.random.fold_in(key, 2 + number))
+        changed, after = evaluate(permute_each(moved, group, orders))
+        unmoved = permute_each(changed, group, jnp.argsort(orders, axis=-1)) if gradient else None
+        errors[group.name] = Errors(_difference(before, after), _difference(slopes, unmoved) if gradient else None)
+    return errors
+
+
+def _orders(group: UnitGroup, key: jax.Array) -> jax.Array:
+    alike = jnp.broadcast_to(jnp.arange(group.size), (*(outer.size for outer in group.inside), group.size))
+    return jax.random.permutation(key, alike, axis=-1, independent=True)
+
+
+def _is_real(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _projected(function: Callable[[PyTree], Any], key: jax.Array) -> Callable[[PyTree], tuple[jax.Array, Any]]:
+    """A random projection of what a function returns, and what it returns."""
+
+    def projected(params: PyTree) -> tuple[jax.Array, Any]:
+        results = jax.tree.map(jnp.asarray, function(params))
+        total = jnp.zeros(())
+        for number, leaf in enumerate(filter(_is_real, jax.tree.leaves(results))):
+            weights = jax.random.normal(jax.random.fold_in(key, number), leaf.shape, leaf.dtype)
+            total += jnp.sum(weights * leaf).astype(total.dtype)
+        return total, results
+
+    return projected
+
+
+def _reversible(projected: Callable[[PyTree], tuple[jax.Array, Any]], params: PyTree) -> bool:
+    try:
+        jax.eval_shape(jax.grad(projected, has_aux=True, allow_int=True), params)
+    except ValueError as error:
+        if "Reverse-mode" not in str(error):
+            raise
+        return False
+    return True
+
+
+def _shaken(params: PyTree, key: jax.Array) -> PyTree:
+    def shake(number: int, leaf: jax.Array) -> jax.Array:
+        if not _is_real(leaf):
+            return leaf
+        by, zero = jax.random.split(jax.random.fold_in(key, number))
+        factors = jax.random.uniform(by, leaf.shape, leaf.dtype, 0.5, 1.5)
+        return jnp.where(leaf == 0, jax.random.normal(zero, leaf.shape, leaf.dtype) / 10, leaf * factors)
+
+    leaves, tree = jax.tree.flatten(params)
+    return jax.tree.unflatten(tree, [shake(number, jnp.asarray(leaf)) for number, leaf in enumerate(leaves)])
+
+
+def _difference(one: PyTree, other: PyTree) -> float:
+    """The largest difference over the largest entry of all arrays: one that is 0 but for rounding has no size of its own."""
+    pairs = list(zip(map(_numbers, jax.tree.leaves(one)), map(_numbers, jax.tree.leaves(other)), strict=True))
+    most = max((np.max(abs(first), initial=0) for first, _ in pairs), default=0)
+    apart = max((np.max(abs(first - second), initial=0) for first, second in pairs), default=0)
+    return float(apart / most if most else apart)
+
+
+def _numbers(leaf: Any) -> np.ndarray:
+    """An array to compare; the gradients of integers are nothing."""
+    return np.zeros(()) if leaf.dtype == jax.dtypes.float0 else np.asarray(leaf, np.float64)

@@ -1,0 +1,56 @@
+"""Permuting units that lie in others by themselves: dimensions in each head, hidden units in each expert."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symmetry_jax.symmetry.units import PyTree, UnitAxis, UnitGroup, rewrite_arrays
+
+
+def permute_each(params: PyTree, group: UnitGroup, permutations: jax.Array | np.ndarray) -> PyTree:
+    """Reorders units in another way in each set: new unit k of set s is old unit `permutations[s, k]` of that set.
+
+    Args:
+        params: any pytree of arrays.
+        group: a group of any kind; one that lies in nothing is one set.
+        permutations: (sizes of what the units lie in..., size), and may be traced.
+
+    Returns:
+        The parameters, which define the same function.
+    """
+    orders = jnp.asarray(permutations)
+
+    def move(path: str, array: jax.Array) -> jax.Array:
+        for place in (axis for axis in group.axes if axis.path == path):
+            sets = [_index(array, outer, path, place.axis) for outer in group.inside]
+            array = jnp.take_along_axis(array, _sources(array, place, group.size, sets, orders), place.axis)
+        return array
+
+    return rewrite_arrays(params, group, move)
+
+
+def _sources(array: jax.Array, place: UnitAxis, size: int, sets: list[np.ndarray], orders: jax.Array) -> jax.Array:
+    """From which position along the axis each entry comes: of the array's rank, with size 1 where it does not matter."""
+    positions = place.positions(size)
+    length = array.shape[place.axis]
+    unit, step = np.zeros(length, int), np.zeros(length, int)
+    unit[positions], step[positions] = np.arange(size)[:, None], place.inner
+    own = _along(unit, place.axis, array.ndim)
+    moved = orders[(*sets, own)] - own
+    return jnp.broadcast_to(
+        _along(np.arange(length), place.axis, array.ndim) + _along(step, place.axis, array.ndim) * moved, array.shape
+    )
+
+
+def _index(array: jax.Array, outer: UnitGroup, path: str, axis: int) -> np.ndarray:
+    """The index of the set that each entry belongs to, along the axis on which it lies: beside the units, or else another."""
+    places = [place for place in outer.axes if place.path == path]
+    chosen = [place for place in places if place.axis == axis] or places
+    index = np.zeros(array.shape[chosen[0].axis], int)
+    for place in chosen:
+        index[place.positions(outer.size)] = np.arange(outer.size)[:, None]
+    return _along(index, chosen[0].axis, array.ndim)
+
+
+def _along(values: np.ndarray, axis: int, rank: int) -> np.ndarray:
+    return values.reshape([-1 if other == axis else 1 for other in range(rank)])
