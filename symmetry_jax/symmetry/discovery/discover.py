@@ -8,6 +8,7 @@ from jax.extend.core import ClosedJaxpr
 from jax.interpreters import partial_eval
 
 from symmetry_jax.errors import InputError
+from symmetry_jax.symmetry.discovery.families import settle
 from symmetry_jax.symmetry.discovery.grouping import Axes, groups, occurrences
 from symmetry_jax.symmetry.discovery.layouts import ONE_BY_ONE, Factor, Layout, free, freeze, ones
 from symmetry_jax.symmetry.discovery.nesting import nested
@@ -61,7 +62,8 @@ def discover(
     taken = {path: axes[path] for (path, _), kept in zip(arrays, used, strict=False) if kept}
     is_trained = trained or _by_collection([path for path, _ in arrays])
     state = [path for path, array in arrays if not is_trained(path) or not jax.numpy.issubdtype(array.dtype, jax.numpy.inexact)]
-    found = nested(groups(taken, findings, state), taken, findings)
+    bases = settle(taken, findings)
+    found = nested(groups(taken, findings, state), taken, findings, bases)
     return Symmetry(tuple(found), tuple(_rigid_axes(axes, taken)))
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symmetry_jax.symmetry.discovery.layouts import Layout, freeze
+from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, freeze
 from symmetry_jax.symmetry.discovery.operands import Operand, rigid
 from symmetry_jax.symmetry.discovery.sources import Reason
 from symmetry_jax.symmetry.units import Role
@@ -37,11 +37,23 @@ class Condition:
 
 @dataclasses.dataclass
 class Findings:
-    """What following a program brought to light, beside the layouts themselves, in the program's order."""
+    """What following a program brought to light, beside the layouts themselves, in the program's order.
+
+    Attributes:
+        arrays: every array, and those that are made only to be summed over.
+        uses: where parameters meet activations.
+        conditions: where units may be permuted only if something does not happen.
+        members: for a factor, another beside it and a position along that: the factor as it is at that position alone.
+    """
 
     arrays: list[Array] = dataclasses.field(default_factory=list)
     uses: list[Use] = dataclasses.field(default_factory=list)
     conditions: list[Condition] = dataclasses.field(default_factory=list)
+    members: dict[tuple[Factor, Factor, int], Factor] = dataclasses.field(default_factory=dict)
+
+    def saw(self, operand: Operand, scans: tuple[Layout, ...]) -> None:
+        """Notes an array; where its entries are positions along an axis, it moves with that axis like those which have it."""
+        self.arrays.append(Array((*operand.axes, *([] if operand.points is None else [operand.points])), scans))
 
 
 # reads a called function: its jaxpr, the operands, and the scan that it is a step of

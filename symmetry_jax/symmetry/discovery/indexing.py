@@ -151,6 +151,7 @@ def _index(equation: Equation, array: Operand, indices: Operand, indexed: Sequen
     """Axes of an array are indexed: by positions along one of them, which go where it goes, or else by numbers."""
     reason = equation.because(BY_INDEX)
     equation.mixes(array, indexed)
+    equation.sums([*indices.axes, *array.axes])  # each part that is taken comes from all of the array
     whole = list(indexed) == list(named) and len(named) == 1 and indices.points is not None and indices.spoiled is None
     if whole and indices.points is not None and indices.points.size == array.axes[indexed[0]].size:
         unify(array.axes[indexed[0]], indices.points, reason)

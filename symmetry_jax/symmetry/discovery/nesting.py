@@ -8,7 +8,7 @@ program of its own for what D indexes.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from symmetry_jax.symmetry.discovery.equations import Findings
 from symmetry_jax.symmetry.discovery.grouping import Axes, unit_axes
@@ -16,22 +16,28 @@ from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, fac
 from symmetry_jax.symmetry.units import UnitGroup
 
 
-def nested(found: Sequence[tuple[Factor, UnitGroup]], axes: Axes, findings: Findings) -> list[UnitGroup]:
-    """The groups, each with what its units are apart in, in the arrays of the group."""
-    beside = _beside([factor for factor, _ in found], findings)
+def nested(
+    found: Sequence[tuple[Factor, UnitGroup]], axes: Axes, findings: Findings, bases: Mapping[Factor, Factor]
+) -> list[UnitGroup]:
+    """The groups, each with what its units lie apart in and on what condition they may be permuted.
+
+    Args:
+        found: the groups and their factors.
+        axes: the layouts of the parameters' axes.
+        findings: what following the program brought to light.
+        bases: for a member of a family the factor that stands for all members where they lie side by side.
+    """
+    beside = neighbours([*(factor for factor, _ in found), *bases.values()], findings)
     names = {factor: group.name for factor, group in found}
-    return [
-        dataclasses.replace(
-            group,
-            inside=tuple(_outer(other, names.get(other, ""), group, axes) for other in beside[factor]),
-            conditions=tuple(dict.fromkeys(str(one.reason) for one in findings.conditions if _holds(one.axis, factor))),
-        )
-        for factor, group in found
-    ]
-
-
-def _holds(layout: Layout, factor: Factor) -> bool:
-    return factor in factors(layout)
+    groups = []
+    for factor, group in found:
+        both = {factor, bases.get(factor, factor)}
+        around = set(beside.get(bases.get(factor, factor), []))
+        outer = [other for other in beside[factor] if around & {other, bases.get(other, other)}]
+        conditions = [str(one.reason) for one in findings.conditions if both & set(factors(one.axis))]
+        inside = tuple(_outer(other, names.get(other, ""), group, axes) for other in outer)
+        groups.append(dataclasses.replace(group, inside=inside, conditions=tuple(dict.fromkeys(conditions))))
+    return groups
 
 
 def _outer(factor: Factor, name: str, group: UnitGroup, axes: Axes) -> UnitGroup:
@@ -45,12 +51,12 @@ def _outer(factor: Factor, name: str, group: UnitGroup, axes: Axes) -> UnitGroup
     return UnitGroup(name or f"axis {places[0].axis} of {places[0].path}", factor.size, tuple(places))
 
 
-def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, list[Factor]]:
+def neighbours(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, list[Factor]]:
     """For each factor, those that lie once beside it wherever it occurs, in the order of their first meeting."""
     beside: dict[Factor, list[Factor]] = {}
     wanted = set(candidates)
     for array in findings.arrays:
-        for factor, others in _neighbours(array.axes, array.scans):
+        for factor, others in _others(array.axes, array.scans):
             if factor in wanted:
                 times = Counter(others)
                 before = beside.get(factor, others)
@@ -58,7 +64,7 @@ def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, li
     return beside
 
 
-def _neighbours(axes: Sequence[Layout], scans: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
+def _others(axes: Sequence[Layout], scans: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
     """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it."""
     digits = [_digits(resolved(axis)) for axis in axes]
     outside = [digit for scan in scans for digit in _digits(resolved(scan))]

@@ -38,6 +38,10 @@ class Operand:
         """The same entries in other places."""
         return dataclasses.replace(self, axes=tuple(axes))
 
+    def pointing(self, points: Layout | None) -> "Operand":
+        """The same array, whose entries are positions along this layout."""
+        return dataclasses.replace(self, points=points)
+
     def plain(self) -> "Operand":
         """The same axes, with nothing known about the entries."""
         return dataclasses.replace(self, points=None, spoiled=None, constant=None)

@@ -7,7 +7,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 # rules are registered where they are written
 from symmetry_jax.symmetry.discovery import contractions, control_flow, elementwise, indexing, shaping, windows
-from symmetry_jax.symmetry.discovery.equations import RULES, Array, Equation, Findings, opaque
+from symmetry_jax.symmetry.discovery.equations import RULES, Equation, Findings, opaque
 from symmetry_jax.symmetry.discovery.layouts import Layout
 from symmetry_jax.symmetry.discovery.operands import Operand, constant
 from symmetry_jax.symmetry.discovery.sources import in_library
@@ -41,12 +41,12 @@ def _read(
         return constant(atom.val) if isinstance(atom, Literal) else known[atom]
 
     for operand in known.values():
-        findings.arrays.append(Array(operand.axes, scans))
+        findings.saw(operand, scans)
     for line in jaxpr.eqns:
         results = _apply(findings, caller, line, [value(atom) for atom in line.invars], scans)
         for variable, result in zip(line.outvars, results, strict=True):
             assert result.sizes == _shape(variable), f"{line.primitive.name}: {result.sizes} for {_shape(variable)}"
-            findings.arrays.append(Array(result.axes, scans))
+            findings.saw(result, scans)
             known[variable] = result
     return [value(atom) for atom in jaxpr.outvars]
 

@@ -1,9 +1,11 @@
 """Rules for what moves entries to other axes, or takes and joins ranges of them, without looking at them."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
 from symmetry_jax.symmetry.discovery.equations import Equation, rule, rule_for_positions
+from symmetry_jax.symmetry.discovery.families import taken_at
 from symmetry_jax.symmetry.discovery.layouts import ONE, Factor, Layout, Product, Ranges, free, freeze, product, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins, rigid
 from symmetry_jax.symmetry.discovery.sources import Reason
@@ -56,20 +58,19 @@ def concatenate(equation: Equation, operands: list[Operand]) -> list[Operand]:
 def split(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """Ranges of one axis."""
     operand, along = operands[0], equation.params["axis"]
-    pieces = [free(int(size)) for size in equation.params["sizes"]]
-    unify(operand.axes[along], Ranges(tuple(pieces)), equation.because("an axis is split where it cannot be"))
-    return [operand.with_axes(_put(operand.axes, along, piece)) for piece in pieces]
+    stops = list(itertools.accumulate(map(int, equation.params["sizes"])))
+    return [_part(equation, operand, along, start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
 
 
 @rule_for_positions("slice")
 def take_slice(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """A range of each axis, or every k-th position of it."""
-    operand, axes, params = operands[0], [], equation.params
+    operand, params = operands[0], equation.params
     strides = params["strides"] or (1,) * len(operand.axes)
-    reason = equation.because("a part of this axis is taken that is no part of what it is made of")
-    for axis, start, stop, stride in zip(operand.axes, params["start_indices"], params["limit_indices"], strides, strict=True):
-        axes.append(_every(_range(axis, start, stop, reason), stride, reason))
-    return [operand.with_axes(axes)]
+    bounds = zip(params["start_indices"], params["limit_indices"], strides, strict=True)
+    for number, (start, stop, stride) in enumerate(bounds):
+        operand = _part(equation, operand, number, start, stop, stride)
+    return [operand]
 
 
 @rule("stack")
@@ -84,9 +85,8 @@ def stack(equation: Equation, operands: list[Operand]) -> list[Operand]:
 def unstack(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """The positions of one axis, one by one."""
     operand, along = operands[0], equation.params["axis"]
-    unify(operand.axes[along], Ranges((ONE,) * operand.axes[along].size), equation.because())
-    rest = operand.with_axes([*operand.axes[:along], *operand.axes[along + 1 :]])
-    return [rest] * len(equation.shapes)
+    parts = [_part(equation, operand, along, at, at + 1) for at in range(operand.axes[along].size)]
+    return [part.with_axes([*part.axes[:along], *part.axes[along + 1 :]]) for part in parts]
 
 
 @rule_for_positions("tile")
@@ -138,8 +138,15 @@ def _alike(equation: Equation, operands: Sequence[Operand], but: int | None = No
     return list(operands[0].axes)
 
 
-def _put(axes: Sequence[Layout], number: int, layout: Layout) -> list[Layout]:
-    return [*axes[:number], layout, *axes[number + 1 :]]
+def _part(equation: Equation, operand: Operand, number: int, start: int, stop: int, stride: int = 1) -> Operand:
+    """Every stride-th position of one axis, from start to stop."""
+    axis = operand.axes[number]
+    one = taken_at(equation, operand, number, start) if axis.size > 1 and stop - start == 1 else None
+    reason = equation.because("a part of this axis is taken that is no part of what it is made of")
+    if one is not None:
+        return one
+    kept = _every(_range(axis, start, stop, reason), stride, reason)
+    return operand.with_axes([*operand.axes[:number], kept, *operand.axes[number + 1 :]])
 
 
 def _range(axis: Layout, start: int, stop: int, reason: Reason) -> Layout:
