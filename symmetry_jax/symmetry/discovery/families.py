@@ -26,7 +26,7 @@ from symmetry_jax.symmetry.discovery.operands import Operand
 from symmetry_jax.symmetry.discovery.sources import Reason
 
 Families = dict[tuple[Factor, Factor], dict[int, Factor]]  # the members by position, of a factor along another
-Bases = dict[Factor, Factor]  # of each member, the factor that it is a member of
+Bases = dict[Factor, Factor]  # of each member, and of what it is made of, the factor that it is a member of
 APART = Reason("it differs from position to position of an axis that is taken apart")
 UNUSED = Reason("no output depends on it")
 
@@ -45,8 +45,8 @@ def settle(axes: Axes, findings: Findings) -> Bases:
         for layout in layouts:
             if isinstance(layout, Factor):
                 layout.form = _expanded(resolved(layout), families)
-    members = ((resolved(one), base) for (base, _), family in families.items() for one in family.values())
-    return {member: base for member, base in members if isinstance(member, Factor)}
+    members = ((one, base) for (base, _), family in families.items() for one in family.values())
+    return {part: base for member, base in members for part in factors(member)}
 
 
 def _consistent(axes: Axes, findings: Findings, families: Families) -> bool:
