@@ -1,5 +1,6 @@
 """Networks in flax.linen."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -82,7 +83,8 @@ class MLP(nn.Module):
         Raises:
             InputError: if the network is too large for any machine.
         """
-        return _discovered(self, f"widths={self.widths}", input_shape)
+        wider = self.clone(widths=tuple(max(2, width) for width in self.widths))
+        return _discovered(wider, self.widths, f"widths={self.widths}", input_shape)
 
 
 class CNN(nn.Module):
@@ -158,17 +160,27 @@ class CNN(nn.Module):
         Raises:
             InputError: if such examples are too small for the network, or it is too large for any machine.
         """
-        return _discovered(self, f"filters={self.filters} and kernel={self.kernel}", input_shape)
+        wider = self.clone(filters=tuple(max(2, filters) for filters in self.filters))
+        return _discovered(wider, self.filters, f"filters={self.filters} and kernel={self.kernel}", input_shape)
 
 
-def _discovered(model: MLP | CNN, sizes: str, input_shape: tuple[int, ...]) -> Symmetry:
-    """The groups that the network's own program shows, for a batch of one example; `sizes` are named if they are too large."""
+def _discovered(model: MLP | CNN, units: Sequence[int], sizes: str, input_shape: tuple[int, ...]) -> Symmetry:
+    """The groups that the network's own program shows, for a batch of one example.
+
+    Args:
+        model: the network, with two units in layers of one, which is no group of units to be permuted.
+        units: how many units each layer has.
+        sizes: the network's, in words.
+        input_shape: that of the example.
+    """
     examples = jax.ShapeDtypeStruct((1, *input_shape), jnp.result_type(float))
     variables = jax.eval_shape(model.init, jax.random.key(0), examples)
     weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables))
     if weights > MOST_WEIGHTS:
         raise InputError(f"{sizes}: {weights:,} weights, and at most {MOST_WEIGHTS:,} are possible")
-    return discover(model.apply, variables, examples)
+    symmetry = discover(model.apply, variables, examples)
+    groups = (dataclasses.replace(group, size=size) for group, size in zip(symmetry.groups, units, strict=True))
+    return dataclasses.replace(symmetry, groups=tuple(groups))
 
 
 def _units(model: MLP | CNN, name: str, axis: int) -> Units:
