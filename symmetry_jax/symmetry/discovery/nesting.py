@@ -54,13 +54,15 @@ def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, li
             if factor in wanted:
                 times = Counter(others)
                 before = beside.get(factor, others)
-                beside[factor] = [other for other in dict.fromkeys(before) if times[other] == 1 and other is not factor]
+                beside[factor] = [
+                    other for other in dict.fromkeys(before) if times[other] == 1 and other is not factor and not other.loose
+                ]
     return beside
 
 
 def _neighbours(axes: Sequence[Layout], scans: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
     """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it."""
-    digits = [_digits(resolved(axis)) for axis in axes]
+    digits = [[*_digits(resolved(axis)), *2 * _in_ranges(resolved(axis))] for axis in axes]
     outside = [digit for scan in scans for digit in _digits(resolved(scan))]
     for number, axis in enumerate(axes):
         others = [digit for other, found in enumerate(digits) if other != number for digit in found]
@@ -77,6 +79,12 @@ def _walk(layout: Layout, others: list[Factor]) -> Iterator[tuple[Factor, list[F
     else:
         for part in layout.parts:
             yield from _walk(part, others)
+
+
+def _in_ranges(layout: Layout) -> list[Factor]:
+    """The factors whose index only some positions have."""
+    parts = layout.parts if isinstance(layout, Product) else (layout,)
+    return [factor for part in parts if not isinstance(part, Factor) for factor in factors(part)]
 
 
 def _digits(layout: Layout) -> list[Factor]:
