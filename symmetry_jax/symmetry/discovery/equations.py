@@ -85,7 +85,7 @@ class Equation:
 
     def mixes(self, operand: Operand, axes: Sequence[int]) -> None:
         """Notes that entries at different positions of these axes meet, so that units cannot be apart there."""
-        self.sums([layout for axis, layout in enumerate(operand.axes) if axis not in axes])
+        self.sums([layout for axis, layout in enumerate(operand.layouts) if axis not in axes])
 
     def holds_unless(self, axis: Layout, text: str) -> None:
         """Notes on what condition the units of an axis may be permuted."""

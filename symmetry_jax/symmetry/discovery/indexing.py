@@ -84,6 +84,7 @@ def gather(equation: Equation, operands: list[Operand]) -> list[Operand]:
             indexed.append(number)
             freeze(axes[place], equation.because(BY_INDEX))
     _index(equation, array, indices, indexed, numbers.start_index_map, max((taken[axis] for axis in indexed), default=1))
+    equation.sums([*axes, *(array.axes[axis] for axis in indexed)])
     if array.origins and indices.origins is None:
         for axis in array.axes:
             equation.meets(array, axis, "fan-in")
@@ -117,6 +118,9 @@ def scatter(equation: Equation, operands: list[Operand]) -> list[Operand]:
             widest = max(widest, updates.axes[place].size)
             freeze(updates.axes[place], equation.because(BY_INDEX))
     _index(equation, array, indices, indexed, numbers.scatter_dims_to_operand_dims, widest)
+    others = [axis for number, axis in enumerate(array.axes) if number not in indexed]
+    apart = [axis for number, axis in enumerate(indices.axes[:-1]) if number not in numbers.scatter_indices_batching_dims]
+    equation.sums([*others, *apart, *(array.axes[axis] for axis in indexed)])
     return [Operand(array.axes, joint_origins(operands))]
 
 
