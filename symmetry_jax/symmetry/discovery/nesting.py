@@ -50,7 +50,7 @@ def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, li
     beside: dict[Factor, list[Factor]] = {}
     wanted = set(candidates)
     for array in findings.arrays:
-        for factor, others in _neighbours(array.axes, array.scans):
+        for factor, others in _neighbours((*array.axes, *array.scans)):
             if factor in wanted:
                 times = Counter(others)
                 before = beside.get(factor, others)
@@ -60,13 +60,15 @@ def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, li
     return beside
 
 
-def _neighbours(axes: Sequence[Layout], scans: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
-    """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it."""
+def _neighbours(axes: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
+    """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it.
+
+    Scans count as axes: an array that is made at every step lies along the steps.
+    """
     digits = [[*_digits(resolved(axis)), *2 * _in_ranges(resolved(axis))] for axis in axes]
-    outside = [digit for scan in scans for digit in _digits(resolved(scan))]
     for number, axis in enumerate(axes):
         others = [digit for other, found in enumerate(digits) if other != number for digit in found]
-        yield from _walk(resolved(axis), [*others, *outside])
+        yield from _walk(resolved(axis), others)
 
 
 def _walk(layout: Layout, others: list[Factor]) -> Iterator[tuple[Factor, list[Factor]]]:
