@@ -26,6 +26,7 @@ def extreme_position(equation: Equation, operands: list[Operand]) -> list[Operan
     operand, (along,) = operands[0], equation.params["axes"]
     operand.use(equation.because(BY_INDEX))
     equation.holds_unless(operand.axes[along], TIES)
+    equation.mixes(operand, [along])
     rest = [axis for number, axis in enumerate(operand.axes) if number != along]
     return [Operand(tuple(rest), operand.origins, points=operand.axes[along])]
 

@@ -40,8 +40,10 @@ class Operand:
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
-        """Of its axes, and the one along which its entries are positions: what is permuted there changes them."""
-        return self.axes if self.points is None else (*self.axes, self.points)
+        """Of its axes, and the one along which its entries are positions, unless each is its own position there."""
+        if self.points is None or any(self.points is axis for axis in self.axes):
+            return self.axes
+        return (*self.axes, self.points)
 
     def within(self, dtype: Any, reason: Reason) -> "Operand":
         """As numbers of a type, which may be too narrow to tell positions apart or to hold a constant."""
