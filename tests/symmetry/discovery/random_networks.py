@@ -328,5 +328,6 @@ def places(made: Network, label: int, only: Sequence[str] = ()) -> Places:
 
 
 def touched(made: Network) -> set[int]:
-    """The labels of units to which something was done that depends on position."""
-    return {label for words in made.touched for word in words for label, _ in word}
+    """The labels of units to which, or to what they lie in, something was done that depends on position."""
+    found = {label for words in made.touched for word in words for label, _ in word}
+    return found | {label for label, inside in enumerate(made.inside) if found & set(inside)}

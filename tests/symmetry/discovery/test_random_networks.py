@@ -116,7 +116,7 @@ def test_the_groups_known_by_construction_are_discovered(start):
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_where_positions_count_nothing_false_is_left(change):
-    for seed in range(1000, 1003):
+    for seed in range(1000, 1002):
         made = network(seed, CHANGES[change], layers=3)
         found = discovered(discover(made, made.params, jnp.zeros(INPUT)))
         far = counted(made, set(range(len(made.sizes))) - touched(made))
@@ -198,7 +198,7 @@ def whether_the_first_is_largest(params, x):
 
 def positions_with_few_digits(params, x):
     hidden = params["units"] * x
-    few = [lax.reduce_precision(jnp.asarray(one, jnp.float32), 8, 1) for one in (jnp.argmax(hidden), jnp.arange(5))]
+    few = [lax.reduce_precision(jnp.asarray(one, jnp.float32), 8, 0) for one in (jnp.argmax(hidden), jnp.arange(5))]
     return jnp.where(few[0] == few[1], jnp.tanh(hidden), 0).sum()
 
 
@@ -210,6 +210,34 @@ def sets_in_two_places(params, x):
     return (some * params["read"]).sum() + beside.sum()
 
 
+def one_window_over_two_arrays(params, x):
+    """The second array is taken where the first is largest in a window."""
+
+    def larger(one, other):
+        return tuple(jnp.where(one[0] > other[0], *pair) for pair in zip(one, other, strict=True))
+
+    arrays = jnp.sin(params["w"] * x), jnp.cos(params["v"] * x)
+    return jnp.square(lax.reduce_window(arrays, (-jnp.inf, 0.0), larger, (1, 2), (1, 1), "VALID")[1]).sum()
+
+
+def rows_and_columns_in_one_index(params, x):
+    """A parameter holds indices of different axes side by side."""
+    numbers = lax.GatherDimensionNumbers((), (0, 1), (0, 1))
+    return (lax.gather(jnp.sin(params["w"]) * x, params["indices"], numbers, (1, 1)) * params["row"]).sum()
+
+
+def rows_and_columns_added_to(params, x):
+    numbers = lax.ScatterDimensionNumbers((), (0, 1), (0, 1))
+    added = lax.scatter_add(jnp.sin(params["w"]) * x, params["indices"], params["row"], numbers)
+    return (added * jnp.tanh(params["square"][:, :3])).sum()
+
+
+def position_out_of_bounds(params, x):
+    """Where there is no such position another number is filled in."""
+    hidden = params["units"] * x
+    return hidden.at[jnp.argsort(hidden).at[7].get(mode="fill")].get(mode="clip")
+
+
 SHAPES = {
     **{"w": (5, 3), "v": (5, 3), "sets": (5, 1), "square": (5, 5), "pairs": (2, 3, 4), "read": (3, 4)},
     **{"units": (5,), "both": (3, 10), "row": (3,)},
@@ -218,12 +246,15 @@ MIXED = (
     *(positions_meet_across_sets, gathered_across_sets, scattered_across_sets, largest_of_the_sets, rows_cut_otherwise),
     *(rows_shifted, summed_at_each_step, neighbour_of_the_largest, largest_and_neighbour_replaced),
     *(largest_and_neighbour_gathered, whether_the_first_is_largest, positions_with_few_digits, sets_in_two_places),
+    *(one_window_over_two_arrays, rows_and_columns_in_one_index, rows_and_columns_added_to, position_out_of_bounds),
 )
 
 
 @pytest.mark.parametrize("function", MIXED, ids=lambda function: function.__name__)
 def test_no_false_group_of(function):
     params = {name: draw(*shape, seed=3) for name, shape in SHAPES.items()}
+    params["indices"] = jnp.asarray([[0, 1], [4, 0], [2, 1]])
+    compiled = jax.jit(function)
     for group in discover(function, params, jnp.zeros(())).values():
         for seed in range(4):
-            assert largest_change(function, params, group, draw(), seed=seed) < 1e-9, group
+            assert largest_change(compiled, params, group, draw(), seed=seed) < 1e-9, group
