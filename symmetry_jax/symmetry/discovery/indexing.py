@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from jax import lax
+
 from symmetry_jax.symmetry.discovery.equations import Equation, rule_for_positions
 from symmetry_jax.symmetry.discovery.layouts import Layout, free, freeze, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
@@ -84,12 +86,17 @@ def gather(equation: Equation, operands: list[Operand]) -> list[Operand]:
         else:
             indexed.append(number)
             freeze(axes[place], equation.because(BY_INDEX))
-    _index(equation, array, indices, indexed, numbers.start_index_map, max((taken[axis] for axis in indexed), default=1))
+    freeze(indices.axes[-1], equation.because("numbers along this axis index different axes"))
+    wide = max((taken[axis] for axis in indexed), default=1)
+    there = _index(equation, array, indices, indexed, numbers.start_index_map, wide)
+    spoiled = array.spoiled
+    if not there and equation.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
+        spoiled = spoiled or equation.because("there may be no such position, and a number in its place")
     equation.sums([*axes, *(array.axes[axis] for axis in indexed)])
     if array.origins and indices.origins is None:
         for axis in array.axes:
             equation.meets(array, axis, "fan-in")
-    return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None)]
+    return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None, spoiled=spoiled)]
 
 
 @rule_for_positions("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max")
@@ -108,6 +115,7 @@ def scatter(equation: Equation, operands: list[Operand]) -> list[Operand]:
         unify(updates.axes[place], axis, reason)
         if equation.name == "scatter" and axis.size > 1:  # of several updates of one entry the last one stays
             freeze(axis, equation.because("updates may overlap"))
+    freeze(indices.axes[-1], equation.because("numbers along this axis index different axes"))
     dropped = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
     kept = [axis for axis in range(len(array.axes)) if axis not in dropped]
     indexed, widest = list(numbers.inserted_window_dims), 1
@@ -155,10 +163,11 @@ def dynamic_update_slice(equation: Equation, operands: list[Operand]) -> list[Op
 
 def _index(
     equation: Equation, array: Operand, indices: Operand, indexed: Sequence[int], named: Sequence[int], wide: int
-) -> None:
+) -> bool:
     """Axes of an array are indexed: by positions along one of them, which go where it goes, or else by numbers.
 
-    What is `wide` takes the neighbours of a position too, which does not go where they go.
+    What is `wide` takes the neighbours of a position too, which does not go where they go. Returns whether positions that are
+    there for certain are the index.
     """
     reason = equation.because(BY_INDEX)
     equation.mixes(array, indexed)
@@ -171,10 +180,11 @@ def _index(
     )
     if whole and indices.points is not None and indices.points.size == array.axes[indexed[0]].size:
         unify(array.axes[indexed[0]], indices.points, reason)
-        return
+        return True
     indices.use(reason)
     for axis in indexed:
         freeze(array.axes[axis], reason)
+    return False
 
 
 def _ordered(equation: Equation, axes: Sequence[Layout], along: int, size: int) -> tuple[Layout, ...]:
