@@ -22,7 +22,7 @@ def permute_each(params: PyTree, group: UnitGroup, permutations: jax.Array | np.
 
     def move(path: str, array: jax.Array) -> jax.Array:
         for place in (axis for axis in group.axes if axis.path == path):
-            sets = [_index(array, outer, path, place.axis) for outer in group.inside]
+            sets = [_index(array, outer, place, group.size) for outer in group.inside]
             array = jnp.take_along_axis(array, _sources(array, place, group.size, sets, orders), place.axis)
         return array
 
@@ -42,14 +42,16 @@ def _sources(array: jax.Array, place: UnitAxis, size: int, sets: list[np.ndarray
     )
 
 
-def _index(array: jax.Array, outer: UnitGroup, path: str, axis: int) -> np.ndarray:
+def _index(array: jax.Array, outer: UnitGroup, units: UnitAxis, size: int) -> np.ndarray:
     """The index of the set that each entry belongs to, along the axis on which it lies: beside the units, or else another."""
-    places = [place for place in outer.axes if place.path == path]
-    chosen = [place for place in places if place.axis == axis] or places
-    index = np.zeros(array.shape[chosen[0].axis], int)
-    for place in chosen:
-        index[place.positions(outer.size)] = np.arange(outer.size)[:, None]
-    return _along(index, chosen[0].axis, array.ndim)
+    for axis in sorted(range(array.ndim), key=lambda other: other != units.axis):
+        index = np.full(array.shape[axis], -1)
+        for place in outer.axes:
+            if place.path == units.path and place.axis == axis:
+                index[place.positions(outer.size)] = np.arange(outer.size)[:, None]
+        if (index[units.positions(size)] if axis == units.axis else index).min() >= 0:
+            return _along(index, axis, array.ndim)
+    raise ValueError(f"no axis of {units.path} tells which of {outer.name!r} each unit lies in")
 
 
 def _along(values: np.ndarray, axis: int, rank: int) -> np.ndarray:

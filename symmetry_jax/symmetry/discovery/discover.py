@@ -1,5 +1,6 @@
 """The unit groups of any JAX function of parameters, read off its traced program."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -86,6 +87,8 @@ def _arrays(tree: PyTree, name: str = "params") -> list[tuple[str, Any]]:
             raise InputError(f"{where}: a {kind} is no array; what is no array belongs in the function") from None
     if not found and name == "params":
         raise InputError("params holds no arrays")
+    if name == "params" and (again := [path for path, times in Counter(path for path, _ in found).items() if times > 1]):
+        raise InputError(f"several arrays of params are called {again[0]}")
     return found
 
 

@@ -12,7 +12,7 @@ from symmetry_jax.symmetry.discovery.layouts import Layout, free, resolved, unif
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
 
 UNCHANGED = (  # the entries are what they were
-    *("convert_element_type", "copy", "stop_gradient", "reduce_precision", "name"),
+    *("convert_element_type", "copy", "stop_gradient", "name"),
     *(
         "sharding_constraint",
         "layout_constraint",
@@ -42,6 +42,7 @@ FUNCTIONS = (
         "population_count",
         "pow",
         "real",
+        "reduce_precision",
     ),
     *("regularized_incomplete_beta", "rem", "round", "rsqrt", "shift_left", "shift_right_arithmetic", "shift_right_logical"),
     *("sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "xor", "zeta", "random_gamma_grad"),
@@ -69,6 +70,7 @@ def equality(equation: Equation, operands: list[Operand]) -> list[Operand]:
     if not (_is_position(one) and _is_position(other)) or _points(one).size != _points(other).size:
         return [_spoiled(equation, operands, result)]
     unify(_points(one), _points(other), equation.because("positions along axes of other forms are compared"))
+    equation.sums([*result.axes, _points(one)])
     return [result]
 
 

@@ -53,7 +53,7 @@ class Findings:
 
     def saw(self, operand: Operand, scans: tuple[Layout, ...]) -> None:
         """Notes an array; where its entries are positions along an axis, it moves with that axis like those which have it."""
-        self.arrays.append(Array((*operand.axes, *([] if operand.points is None else [operand.points])), scans))
+        self.arrays.append(Array(operand.layouts, scans))
 
 
 # reads a called function: its jaxpr, the operands, and the scan that it is a step of
@@ -97,7 +97,7 @@ class Equation:
 
     def mixes(self, operand: Operand, axes: Sequence[int]) -> None:
         """Notes that entries at different positions of these axes meet, so that units cannot be apart there."""
-        self.sums([layout for axis, layout in enumerate(operand.axes) if axis not in axes])
+        self.sums([layout for axis, layout in enumerate(operand.layouts) if axis not in axes])
 
     def holds_unless(self, axis: Layout, text: str) -> None:
         """Notes on what condition the units of an axis may be permuted."""

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from jax import lax
+
 from symmetry_jax.symmetry.discovery.equations import Equation, rule_for_positions
 from symmetry_jax.symmetry.discovery.layouts import Layout, free, freeze, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
@@ -26,6 +28,7 @@ def extreme_position(equation: Equation, operands: list[Operand]) -> list[Operan
     operand, (along,) = operands[0], equation.params["axes"]
     operand.use(equation.because(BY_INDEX))
     equation.holds_unless(operand.axes[along], TIES)
+    equation.mixes(operand, [along])
     rest = [axis for number, axis in enumerate(operand.axes) if number != along]
     return [Operand(tuple(rest), operand.origins, points=operand.axes[along])]
 
@@ -83,11 +86,17 @@ def gather(equation: Equation, operands: list[Operand]) -> list[Operand]:
         else:
             indexed.append(number)
             freeze(axes[place], equation.because(BY_INDEX))
-    _index(equation, array, indices, indexed, numbers.start_index_map)
+    freeze(indices.axes[-1], equation.because("numbers along this axis index different axes"))
+    wide = max((taken[axis] for axis in indexed), default=1)
+    there = _index(equation, array, indices, indexed, numbers.start_index_map, wide)
+    spoiled = array.spoiled
+    if not there and equation.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
+        spoiled = spoiled or equation.because("there may be no such position, and a number in its place")
+    equation.sums([*axes, *(array.axes[axis] for axis in indexed)])
     if array.origins and indices.origins is None:
         for axis in array.axes:
             equation.meets(array, axis, "fan-in")
-    return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None)]
+    return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None, spoiled=spoiled)]
 
 
 @rule_for_positions("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max")
@@ -106,16 +115,21 @@ def scatter(equation: Equation, operands: list[Operand]) -> list[Operand]:
         unify(updates.axes[place], axis, reason)
         if equation.name == "scatter" and axis.size > 1:  # of several updates of one entry the last one stays
             freeze(axis, equation.because("updates may overlap"))
+    freeze(indices.axes[-1], equation.because("numbers along this axis index different axes"))
     dropped = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
     kept = [axis for axis in range(len(array.axes)) if axis not in dropped]
-    indexed = list(numbers.inserted_window_dims)
+    indexed, widest = list(numbers.inserted_window_dims), 1
     for place, number in zip(numbers.update_window_dims, kept, strict=True):
         if updates.axes[place].size == array.axes[number].size:
             unify(array.axes[number], updates.axes[place], reason)
         else:
             indexed.append(number)
+            widest = max(widest, updates.axes[place].size)
             freeze(updates.axes[place], equation.because(BY_INDEX))
-    _index(equation, array, indices, indexed, numbers.scatter_dims_to_operand_dims)
+    _index(equation, array, indices, indexed, numbers.scatter_dims_to_operand_dims, widest)
+    others = [axis for number, axis in enumerate(array.axes) if number not in indexed]
+    apart = [axis for number, axis in enumerate(indices.axes[:-1]) if number not in numbers.scatter_indices_batching_dims]
+    equation.sums([*others, *apart, *(array.axes[axis] for axis in indexed)])
     return [Operand(array.axes, joint_origins(operands))]
 
 
@@ -126,7 +140,7 @@ def dynamic_slice(equation: Equation, operands: list[Operand]) -> list[Operand]:
     axes = list(array.axes)
     for number, size in enumerate(equation.params["slice_sizes"]):
         if size != array.axes[number].size:
-            _index(equation, array, starts[number], [number], [number])
+            _index(equation, array, starts[number], [number], [number], size)
             axes[number] = free(size)
             freeze(axes[number], equation.because(BY_INDEX))
     return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None)]
@@ -143,22 +157,34 @@ def dynamic_update_slice(equation: Equation, operands: list[Operand]) -> list[Op
             unify(axis, part, equation.because("axes of what is put in do not fit"))
         else:
             freeze(part, equation.because(BY_INDEX))
-            _index(equation, array, starts[number], [number], [number])
+            _index(equation, array, starts[number], [number], [number], part.size)
     return [Operand(array.axes, joint_origins(operands))]
 
 
-def _index(equation: Equation, array: Operand, indices: Operand, indexed: Sequence[int], named: Sequence[int]) -> None:
-    """Axes of an array are indexed: by positions along one of them, which go where it goes, or else by numbers."""
+def _index(
+    equation: Equation, array: Operand, indices: Operand, indexed: Sequence[int], named: Sequence[int], wide: int
+) -> bool:
+    """Axes of an array are indexed: by positions along one of them, which go where it goes, or else by numbers.
+
+    What is `wide` takes the neighbours of a position too, which does not go where they go. Returns whether positions that are
+    there for certain are the index.
+    """
     reason = equation.because(BY_INDEX)
     equation.mixes(array, indexed)
-    equation.sums([*indices.axes, *array.axes])  # each part that is taken comes from all of the array
-    whole = list(indexed) == list(named) and len(named) == 1 and indices.points is not None and indices.spoiled is None
+    whole = (
+        wide == 1
+        and list(indexed) == list(named)
+        and len(named) == 1
+        and indices.points is not None
+        and indices.spoiled is None
+    )
     if whole and indices.points is not None and indices.points.size == array.axes[indexed[0]].size:
         unify(array.axes[indexed[0]], indices.points, reason)
-        return
+        return True
     indices.use(reason)
     for axis in indexed:
         freeze(array.axes[axis], reason)
+    return False
 
 
 def _ordered(equation: Equation, axes: Sequence[Layout], along: int, size: int) -> tuple[Layout, ...]:

@@ -20,12 +20,14 @@ class Factor:
         size: their number.
         rigid: why they may not be permuted, or None.
         form: the layout that turned out to be this one, or None.
+        loose: whether rigid positions meet others in a way that the layouts do not tell, so that an index is no longer the
+            same one in all arrays.
     """
 
-    __slots__ = ("form", "rigid", "size")
+    __slots__ = ("form", "loose", "rigid", "size")
 
-    def __init__(self, size: int, rigid: Reason | None = None) -> None:
-        self.size, self.rigid = size, rigid
+    def __init__(self, size: int, rigid: Reason | None = None, loose: bool = False) -> None:
+        self.size, self.rigid, self.loose = size, rigid, loose
         self.form: Layout | None = None
 
 
@@ -118,6 +120,13 @@ def freeze(layout: Layout, reason: Reason) -> None:
         factor.rigid = factor.rigid or reason
 
 
+def loosen(layout: Layout, reason: Reason) -> None:
+    """Nothing is permuted along this layout, and how it meets another one is not told."""
+    freeze(layout, reason)
+    for factor in factors(layout):
+        factor.loose = True
+
+
 def unify(one: Layout, other: Layout, reason: Reason) -> None:
     """Two axes are indexed alike; `reason` is given where their forms do not fit and are frozen."""
     one, other = resolved(one), resolved(other)
@@ -130,8 +139,8 @@ def unify(one: Layout, other: Layout, reason: Reason) -> None:
     if isinstance(one, Factor):
         _take_form(one, other)
     elif (why := stillness(one)) or (why := stillness(other)):
-        freeze(one, why)
-        freeze(other, why)
+        loosen(one, why)
+        loosen(other, why)
     elif isinstance(one, Product) and isinstance(other, Product):
         _meet(list(one.parts), list(other.parts), _divide, reason)
     else:
@@ -140,7 +149,7 @@ def unify(one: Layout, other: Layout, reason: Reason) -> None:
 
 def _take_form(factor: Factor, form: Layout) -> None:
     if factor.rigid is not None:
-        freeze(form, factor.rigid)
+        (loosen if factor.loose else freeze)(form, factor.rigid)
     factor.form = form
 
 
@@ -157,7 +166,7 @@ def _meet(ones: list[Layout], others: list[Layout], split: Split, reason: Reason
             pieces = _split(longer, min(one.size, other.size), split)
             if pieces is None:
                 for part in (*ones, *others):
-                    freeze(part, reason)
+                    loosen(part, reason)
                 return
             (ones if longer is one else others)[:1] = pieces
         else:
@@ -168,7 +177,8 @@ def _meet(ones: list[Layout], others: list[Layout], split: Split, reason: Reason
 def _split(layout: Layout, size: int, split: Split) -> Pieces:
     """Two pieces; where nothing is permuted, of whatever sizes are asked for."""
     if (why := stillness(layout)) and not isinstance(layout, Factor):
-        whole = Factor(layout.size, why)
+        loosen(layout, why)
+        whole = Factor(layout.size, why, loose=True)
         return split(whole, size)
     return split(layout, size)
 
@@ -238,4 +248,4 @@ def _divide_ranges(parts: list[Layout], inner: int) -> Pieces:
 
 
 def _piece(factor: Factor, size: int) -> Layout:
-    return ONE if size == 1 else Factor(size, factor.rigid)
+    return ONE if size == 1 else Factor(size, factor.rigid, factor.loose)

@@ -56,21 +56,25 @@ def neighbours(candidates: Sequence[Factor], findings: Findings) -> dict[Factor,
     beside: dict[Factor, list[Factor]] = {}
     wanted = set(candidates)
     for array in findings.arrays:
-        for factor, others in _others(array.axes, array.scans):
+        for factor, others in _others((*array.axes, *array.scans)):
             if factor in wanted:
                 times = Counter(others)
                 before = beside.get(factor, others)
-                beside[factor] = [other for other in dict.fromkeys(before) if times[other] == 1 and other is not factor]
+                beside[factor] = [
+                    other for other in dict.fromkeys(before) if times[other] == 1 and other is not factor and not other.loose
+                ]
     return beside
 
 
-def _others(axes: Sequence[Layout], scans: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
-    """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it."""
-    digits = [_digits(resolved(axis)) for axis in axes]
-    outside = [digit for scan in scans for digit in _digits(resolved(scan))]
+def _others(axes: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
+    """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it.
+
+    Scans count as axes: an array that is made at every step lies along the steps.
+    """
+    digits = [[*_digits(resolved(axis)), *2 * _in_ranges(resolved(axis))] for axis in axes]
     for number, axis in enumerate(axes):
         others = [digit for other, found in enumerate(digits) if other != number for digit in found]
-        yield from _walk(resolved(axis), [*others, *outside])
+        yield from _walk(resolved(axis), others)
 
 
 def _walk(layout: Layout, others: list[Factor]) -> Iterator[tuple[Factor, list[Factor]]]:
@@ -83,6 +87,12 @@ def _walk(layout: Layout, others: list[Factor]) -> Iterator[tuple[Factor, list[F
     else:
         for part in layout.parts:
             yield from _walk(part, others)
+
+
+def _in_ranges(layout: Layout) -> list[Factor]:
+    """The factors whose index only some positions have."""
+    parts = layout.parts if isinstance(layout, Product) else (layout,)
+    return [factor for part in parts if not isinstance(part, Factor) for factor in factors(part)]
 
 
 def _digits(layout: Layout) -> list[Factor]:

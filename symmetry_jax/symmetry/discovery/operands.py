@@ -42,6 +42,22 @@ class Operand:
         """The same array, whose entries are positions along this layout."""
         return dataclasses.replace(self, points=points)
 
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """Of its axes, and the one along which its entries are positions, unless each is its own position there."""
+        if self.points is None or any(self.points is axis for axis in self.axes):
+            return self.axes
+        return (*self.axes, self.points)
+
+    def within(self, dtype: Any, reason: Reason) -> "Operand":
+        """As numbers of a type, which may be too narrow to tell positions apart or to hold a constant."""
+        points, kept = self, self.constant
+        if kept is not None and np.asarray(kept).astype(dtype) != kept:
+            points = dataclasses.replace(points, constant=None)
+        if self.points is not None and self.points.size > _most(dtype):
+            points = dataclasses.replace(points, spoiled=self.spoiled or reason)
+        return points
+
     def plain(self) -> "Operand":
         """The same axes, with nothing known about the entries."""
         return dataclasses.replace(self, points=None, spoiled=None, constant=None)
@@ -50,6 +66,15 @@ class Operand:
         """Its entries are used as numbers: where they are positions, the axis that they point along is rigid."""
         if self.points is not None:
             freeze(self.points, self.spoiled or reason)
+
+
+def _most(dtype: Any) -> int:
+    """How many positions numbers of a type can tell apart."""
+    if dtype == np.bool_:
+        return 2
+    if jax.dtypes.issubdtype(dtype, np.integer):
+        return int(jax.numpy.iinfo(dtype).max) + 1
+    return 2 ** (int(jax.numpy.finfo(dtype).nmant) + 1)
 
 
 def unknown(shape: Sequence[int], origins: frozenset[str] | None = None) -> Operand:

@@ -63,10 +63,16 @@ def _apply(
     shapes = tuple(_shape(variable) for variable in line.outvars)
     equation = Equation(name, line.params, shapes, findings, scans, source, read)
     if name in RULES:
-        return RULES[name](equation, operands)
+        narrow = equation.because("positions along this axis are told apart by numbers too few")
+        results = RULES[name](equation, operands)
+        return [result.within(_dtype(variable), narrow) for result, variable in zip(results, line.outvars, strict=True)]
     if name.startswith(RANDOM):
         return opaque(equation, operands, "random numbers are drawn by position")
     return opaque(equation, operands, "this primitive is not followed")
+
+
+def _dtype(variable: Any) -> Any:
+    return getattr(variable.aval, "dtype", None)
 
 
 def _shape(variable: Any) -> tuple[int, ...]:
