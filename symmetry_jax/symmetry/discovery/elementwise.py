@@ -12,7 +12,7 @@ from symmetry_jax.symmetry.discovery.layouts import Layout, free, resolved, unif
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
 
 UNCHANGED = (  # the entries are what they were
-    *("convert_element_type", "copy", "stop_gradient", "reduce_precision", "name"),
+    *("copy", "stop_gradient", "name"),
     *(
         "sharding_constraint",
         "layout_constraint",
@@ -42,6 +42,7 @@ FUNCTIONS = (
         "population_count",
         "pow",
         "real",
+        "reduce_precision",
     ),
     *("regularized_incomplete_beta", "rem", "round", "rsqrt", "shift_left", "shift_right_arithmetic", "shift_right_logical"),
     *("sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "xor", "zeta", "random_gamma_grad"),
@@ -53,6 +54,19 @@ BOUNDS: dict[str, Callable[[Any, Any], Any]] = {"lt": operator.lt, "ge": operato
 def unchanged(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """The same numbers."""
     return list(operands)
+
+
+@rule_for_positions("convert_element_type")
+def convert(equation: Equation, operands: list[Operand]) -> list[Operand]:
+    """The same numbers, where the other type has them."""
+    operand, dtype = operands[0], equation.params["new_dtype"]
+    known = operand.constant
+    if known is not None:
+        with np.errstate(all="ignore"):
+            converted = np.asarray(known).astype(dtype)[()]
+        known = converted if converted == known else None
+    narrow = equation.because("positions along this axis become numbers of a type too narrow for them")
+    return [dataclasses.replace(operand.counted_in(dtype, narrow), constant=known)]
 
 
 @rule_for_positions(*FUNCTIONS)

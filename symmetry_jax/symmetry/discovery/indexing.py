@@ -7,6 +7,7 @@ from symmetry_jax.symmetry.discovery.equations import Equation, rule_for_positio
 from symmetry_jax.symmetry.discovery.layouts import Layout, free, freeze, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
 
+NARROW = "positions along this axis are numbers of a type too narrow for them"
 TIES = "no two of these units tie"
 BY_INDEX = "indexed by a position"
 
@@ -17,7 +18,8 @@ def count(equation: Equation, operands: list[Operand]) -> list[Operand]:
     del operands
     axes = tuple(free(size) for size in equation.shapes[0])
     along = axes[equation.params["dimension"]]
-    return [Operand(axes, frozenset(), points=along if along.size > 1 else None)]
+    counted = Operand(axes, frozenset(), points=along if along.size > 1 else None)
+    return [counted.counted_in(equation.params["dtype"], equation.because(NARROW))]
 
 
 @rule_for_positions("argmax", "argmin")
@@ -27,7 +29,8 @@ def extreme_position(equation: Equation, operands: list[Operand]) -> list[Operan
     operand.use(equation.because(BY_INDEX))
     equation.holds_unless(operand.axes[along], TIES)
     rest = [axis for number, axis in enumerate(operand.axes) if number != along]
-    return [Operand(tuple(rest), operand.origins, points=operand.axes[along])]
+    found = Operand(tuple(rest), operand.origins, points=operand.axes[along])
+    return [found.counted_in(equation.params["index_dtype"], equation.because(NARROW))]
 
 
 @rule_for_positions("top_k")

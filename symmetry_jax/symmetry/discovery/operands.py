@@ -42,6 +42,19 @@ class Operand:
         """The same axes, with nothing known about the entries."""
         return dataclasses.replace(self, points=None, spoiled=None, constant=None)
 
+    def spoil(self, reason: Reason) -> "Operand":
+        """The same entries, which are positions no more; that is held against their axis once they are used."""
+        return self if self.points is None else dataclasses.replace(self, spoiled=self.spoiled or reason)
+
+    def counted_in(self, dtype: Any, reason: Reason) -> "Operand":
+        """The same entries as numbers of another type, which may be too narrow to tell all positions apart."""
+        if self.points is None:
+            return self
+        positions = np.arange(self.points.size)
+        with np.errstate(all="ignore"):
+            exact = np.array_equal(np.real(positions.astype(dtype)).astype(float), positions)
+        return self if exact else self.spoil(reason)
+
     def use(self, reason: Reason) -> None:
         """Its entries are used as numbers: where they are positions, the axis that they point along is rigid."""
         if self.points is not None:

@@ -1,0 +1,98 @@
+"""Programs that look as if units could be permuted, or nearly so: every group that is reported is a symmetry."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from symmetry_jax.symmetry.discovery.discover import discover
+from symmetry_jax.symmetry.nested import permute_each
+from symmetry_jax.symmetry.units import permute
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def holds(function, params, *inputs, draws=5):
+    """The number of units of each group, by its name, after permuting each: alike in all sets, and in each set by itself."""
+    random = np.random.default_rng(0)
+    found = discover(function, params, *inputs)
+    before = function(params, *inputs)
+    for group in found.groups:
+        every = np.broadcast_to(np.arange(group.size), (*(outer.size for outer in group.inside), group.size))
+        for _ in range(draws):
+            moved = (
+                permute(params, group, random.permutation(group.size)),
+                permute_each(params, group, random.permuted(every, axis=-1)),
+            )
+            for changed in moved:
+                jax.tree.map(assert_same, before, function(changed, *inputs))
+    numbers = {group.name: group.number() for group in found.groups}
+    assert len(numbers) == len(found.groups) and all(numbers)
+    return numbers
+
+
+def assert_same(one, other):
+    np.testing.assert_allclose(np.asarray(one, complex), np.asarray(other, complex), rtol=1e-9, atol=1e-9)
+
+
+def drawn(**shapes):
+    random = np.random.default_rng(1)
+    return {name: jnp.asarray(random.normal(size=shape)) for name, shape in shapes.items()}
+
+
+def bilinear(params, matrix):
+    return jnp.einsum("i,ij,j", params["a"], matrix.astype(params["a"].dtype), params["b"])
+
+
+def same_position(size, dtype):
+    positions = jnp.arange(size).astype(dtype)
+    return positions[:, None] == positions[None, :]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "expected"),
+    [
+        (jnp.bool, 2, {"a": "2"}),
+        (jnp.bool, 3, {}),
+        (jnp.uint8, 256, {"a": "256"}),
+        (jnp.uint8, 257, {}),
+        (jnp.bfloat16, 257, {"a": "257"}),
+        (jnp.bfloat16, 258, {}),
+        (jnp.complex64, 300, {"a": "300"}),
+    ],
+)
+def test_positions_become_numbers_of_a_type_that_may_be_too_narrow(dtype, size, expected):
+    assert holds(lambda p: bilinear(p, same_position(size, dtype)), drawn(a=size, b=size)) == expected
+
+
+def test_positions_are_counted_in_a_type_that_is_too_narrow():
+    def compared(p):
+        positions = lax.iota(jnp.int8, 300)
+        return bilinear(p, positions[:, None] == positions[None, :])
+
+    assert holds(compared, drawn(a=300, b=300)) == {}
+    assert holds(lambda p: p["a"][lax.argmax(p["b"], 0, jnp.int8)], drawn(a=300, b=300)) == {}
+
+
+def test_positions_lose_digits():
+    def compared(p):
+        positions = lax.reduce_precision(jnp.arange(300.0), 8, 7)
+        return bilinear(p, positions[:, None] == jnp.arange(300.0)[None, :])
+
+    assert holds(compared, drawn(a=300, b=300)) == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "becomes_true"),
+    [
+        (0.5, lambda number: lax.convert_element_type(number, bool)),
+        (-1, lambda number: lax.convert_element_type(number, jnp.uint32) > jnp.uint32(0)),
+        (1.001, lambda number: lax.reduce_precision(number, 8, 3) <= 1.0),
+    ],
+)
+def test_a_known_number_becomes_another_one(number, becomes_true):
+    def chosen(p):
+        return jnp.where(jax.jit(becomes_true)(number), jnp.arange(6.0), p["a"]) @ p["b"]
+
+    assert holds(chosen, drawn(a=6, b=6)) == {}
