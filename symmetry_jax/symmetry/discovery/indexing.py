@@ -86,7 +86,7 @@ def gather(equation: Equation, operands: list[Operand]) -> list[Operand]:
         else:
             indexed.append(number)
             freeze(axes[place], equation.because(BY_INDEX))
-    _index(equation, array, indices, indexed, numbers.start_index_map)
+    _index(equation, array, indices, indexed, numbers.start_index_map, taken)
     if array.origins and indices.origins is None:
         for axis in array.axes:
             equation.meets(array, axis, "fan-in")
@@ -111,14 +111,15 @@ def scatter(equation: Equation, operands: list[Operand]) -> list[Operand]:
             freeze(axis, equation.because("updates may overlap"))
     dropped = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
     kept = [axis for axis in range(len(array.axes)) if axis not in dropped]
-    indexed = list(numbers.inserted_window_dims)
+    indexed, put = list(numbers.inserted_window_dims), [1] * len(array.axes)
     for place, number in zip(numbers.update_window_dims, kept, strict=True):
         if updates.axes[place].size == array.axes[number].size:
             unify(array.axes[number], updates.axes[place], reason)
         else:
             indexed.append(number)
+            put[number] = updates.axes[place].size
             freeze(updates.axes[place], equation.because(BY_INDEX))
-    _index(equation, array, indices, indexed, numbers.scatter_dims_to_operand_dims)
+    _index(equation, array, indices, indexed, numbers.scatter_dims_to_operand_dims, put)
     return [Operand(array.axes, joint_origins(operands))]
 
 
@@ -129,7 +130,7 @@ def dynamic_slice(equation: Equation, operands: list[Operand]) -> list[Operand]:
     axes = list(array.axes)
     for number, size in enumerate(equation.params["slice_sizes"]):
         if size != array.axes[number].size:
-            _index(equation, array, starts[number], [number], [number])
+            _index(equation, array, starts[number], [number], [number], equation.params["slice_sizes"])
             axes[number] = free(size)
             freeze(axes[number], equation.because(BY_INDEX))
     return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None)]
@@ -146,16 +147,21 @@ def dynamic_update_slice(equation: Equation, operands: list[Operand]) -> list[Op
             unify(axis, part, equation.because("axes of what is put in do not fit"))
         else:
             freeze(part, equation.because(BY_INDEX))
-            _index(equation, array, starts[number], [number], [number])
+            _index(equation, array, starts[number], [number], [number], update.sizes)
     return [Operand(array.axes, joint_origins(operands))]
 
 
-def _index(equation: Equation, array: Operand, indices: Operand, indexed: Sequence[int], named: Sequence[int]) -> None:
-    """Axes of an array are indexed: by positions along one of them, which go where it goes, or else by numbers."""
+def _index(
+    equation: Equation, array: Operand, indices: Operand, indexed: Sequence[int], named: Sequence[int], taken: Sequence[int]
+) -> None:
+    """Axes of an array are indexed: by positions along one of them, which go where it goes, or else by numbers.
+
+    Where more than one entry is taken from a position on, what counts is which positions come next.
+    """
     reason = equation.because(BY_INDEX)
     equation.mixes(array, indexed)
-    whole = list(indexed) == list(named) and len(named) == 1 and indices.points is not None and indices.spoiled is None
-    if whole and indices.points is not None and indices.points.size == array.axes[indexed[0]].size:
+    alone = list(indexed) == list(named) and len(named) == 1 and taken[named[0]] == 1
+    if alone and indices.points is not None and indices.spoiled is None and indices.points.size == array.sizes[named[0]]:
         unify(array.axes[indexed[0]], indices.points, reason)
         return
     indices.use(reason)

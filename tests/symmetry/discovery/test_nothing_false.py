@@ -96,3 +96,39 @@ def test_a_known_number_becomes_another_one(number, becomes_true):
         return jnp.where(jax.jit(becomes_true)(number), jnp.arange(6.0), p["a"]) @ p["b"]
 
     assert holds(chosen, drawn(a=6, b=6)) == {}
+
+
+def read_two(p):
+    return lax.dynamic_slice(p["a"], (jnp.argmax(p["b"]),), (2,))
+
+
+def write_two(p):
+    return lax.dynamic_update_slice(p["a"], jnp.ones(2), (jnp.argmax(p["b"]),)) @ p["c"]
+
+
+def gather_two(p):
+    numbers = lax.GatherDimensionNumbers(offset_dims=(0,), collapsed_slice_dims=(), start_index_map=(0,))
+    return lax.gather(p["a"], jnp.argmax(p["b"])[None], numbers, (2,))
+
+
+def scatter_two(p):
+    numbers = lax.ScatterDimensionNumbers((0,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,))
+    return lax.scatter_add(p["a"], jnp.argmax(p["b"])[None], jnp.ones(2), numbers) @ p["c"]
+
+
+@pytest.mark.parametrize("function", [read_two, write_two, gather_two, scatter_two])
+def test_several_entries_from_a_position_on_are_in_order(function):
+    assert holds(function, drawn(a=6, b=6, c=6)) == {}
+
+
+def read_one(p):
+    return lax.dynamic_slice(p["a"], (jnp.argmax(p["b"]),), (1,))
+
+
+def write_one(p):
+    return lax.dynamic_update_slice(p["a"], jnp.ones(1), (jnp.argmax(p["b"]),)) @ p["b"]
+
+
+@pytest.mark.parametrize("function", [read_one, write_one])
+def test_one_entry_at_a_position_goes_with_it(function):
+    assert holds(function, drawn(a=6, b=6)) == {"a": "6"}
