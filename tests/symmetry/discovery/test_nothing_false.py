@@ -132,3 +132,7 @@ def write_one(p):
 @pytest.mark.parametrize("function", [read_one, write_one])
 def test_one_entry_at_a_position_goes_with_it(function):
     assert holds(function, drawn(a=6, b=6)) == {"a": "6"}
+
+
+def test_an_axis_without_positions_has_no_units():
+    assert holds(lambda p: jnp.sum(p["a"] @ p["b"]) + jnp.sum(p["c"]), drawn(a=(3, 0), b=(0, 4), c=0)) == {"a": "3", "b": "4"}
