@@ -83,6 +83,7 @@ def equality(equation: Equation, operands: list[Operand]) -> list[Operand]:
     if not (_is_position(one) and _is_position(other)) or _points(one).size != _points(other).size:
         return [_spoiled(equation, operands, result)]
     unify(_points(one), _points(other), equation.because("positions along axes of other forms are compared"))
+    equation.sums(result.axes, _points(one))
     return [result]
 
 

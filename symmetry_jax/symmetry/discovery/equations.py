@@ -12,10 +12,11 @@ from symmetry_jax.symmetry.units import Role
 
 @dataclasses.dataclass(frozen=True)
 class Array:
-    """The layouts of an array's axes, and of the scans that it is one step of."""
+    """The layouts of an array's axes, of the scans that it is one step of, and that along which its entries are positions."""
 
     axes: tuple[Layout, ...]
     scans: tuple[Layout, ...]
+    points: Layout | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +80,13 @@ class Equation:
         if operand.origins:
             self.findings.uses.append(Use(operand.origins, axis, role))
 
-    def sums(self, axes: Sequence[Layout]) -> None:
+    def sums(self, axes: Sequence[Layout], points: Layout | None = None) -> None:
         """Notes an array that is made only to be summed over: that of all products which a contraction adds up."""
-        self.findings.arrays.append(Array(tuple(axes), self.scans))
+        self.findings.arrays.append(Array(tuple(axes), self.scans, points))
 
     def mixes(self, operand: Operand, axes: Sequence[int]) -> None:
         """Notes that entries at different positions of these axes meet, so that units cannot be apart there."""
-        self.sums([layout for axis, layout in enumerate(operand.axes) if axis not in axes])
+        self.sums([layout for axis, layout in enumerate(operand.axes) if axis not in axes], operand.points)
 
     def holds_unless(self, axis: Layout, text: str) -> None:
         """Notes on what condition the units of an axis may be permuted."""

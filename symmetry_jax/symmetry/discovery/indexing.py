@@ -58,7 +58,8 @@ def sort(equation: Equation, operands: list[Operand]) -> list[Operand]:
         operand.use(equation.because(BY_INDEX))
     if len(operands) > keys:
         equation.holds_unless(axes[along], TIES)
-    equation.mixes(operands[0], [along])
+    for operand in operands:
+        equation.mixes(operand, [along])
     ordered = _ordered(equation, axes, along, axes[along].size)
     return [
         dataclasses.replace(operand.with_axes(ordered), origins=joint_origins(operands), constant=None) for operand in operands
@@ -87,6 +88,7 @@ def gather(equation: Equation, operands: list[Operand]) -> list[Operand]:
             indexed.append(number)
             freeze(axes[place], equation.because(BY_INDEX))
     _index(equation, array, indices, indexed, numbers.start_index_map, taken)
+    _meets_all(equation, array, indices, numbers.start_indices_batching_dims)
     if array.origins and indices.origins is None:
         for axis in array.axes:
             equation.meets(array, axis, "fan-in")
@@ -120,6 +122,7 @@ def scatter(equation: Equation, operands: list[Operand]) -> list[Operand]:
             put[number] = updates.axes[place].size
             freeze(updates.axes[place], equation.because(BY_INDEX))
     _index(equation, array, indices, indexed, numbers.scatter_dims_to_operand_dims, put)
+    _meets_all(equation, array, indices, numbers.scatter_indices_batching_dims)
     return [Operand(array.axes, joint_origins(operands))]
 
 
@@ -167,6 +170,11 @@ def _index(
     indices.use(reason)
     for axis in indexed:
         freeze(array.axes[axis], reason)
+
+
+def _meets_all(equation: Equation, array: Operand, indices: Operand, alike: Sequence[int]) -> None:
+    """Notes that each index may name each entry of an array, but for axes along which both are indexed alike."""
+    equation.sums([*(axis for number, axis in enumerate(indices.axes[:-1]) if number not in alike), *array.axes])
 
 
 def _ordered(equation: Equation, axes: Sequence[Layout], along: int, size: int) -> tuple[Layout, ...]:

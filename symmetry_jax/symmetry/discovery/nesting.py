@@ -2,15 +2,15 @@
 
 Dimensions of a head are permuted by themselves in each head, hidden units of an expert in each expert, those of a layer in
 each layer of a stack that is scanned. That is so for a factor D and another factor F if every array that carries D carries F
-once beside it, sums included before they are added up, and nothing mixes positions along F: each index of F then is a
-program of its own for what D indexes.
+once beside it, sums included before they are added up, and nothing mixes positions along F: each index of F then is a program
+of its own for what D indexes. An array whose entries are positions along D carries D as well.
 """
 
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from symmetry_jax.symmetry.discovery.equations import Findings
+from symmetry_jax.symmetry.discovery.equations import Array, Findings
 from symmetry_jax.symmetry.discovery.grouping import Axes, unit_axes
 from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, factors, resolved
 from symmetry_jax.symmetry.units import UnitGroup
@@ -50,7 +50,7 @@ def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, li
     beside: dict[Factor, list[Factor]] = {}
     wanted = set(candidates)
     for array in findings.arrays:
-        for factor, others in _neighbours(array.axes, array.scans):
+        for factor, others in _neighbours(array):
             if factor in wanted:
                 times = Counter(others)
                 before = beside.get(factor, others)
@@ -58,13 +58,20 @@ def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, li
     return beside
 
 
-def _neighbours(axes: Sequence[Layout], scans: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
-    """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it."""
-    digits = [_digits(resolved(axis)) for axis in axes]
-    outside = [digit for scan in scans for digit in _digits(resolved(scan))]
-    for number, axis in enumerate(axes):
+def _neighbours(array: Array) -> Iterator[tuple[Factor, list[Factor]]]:
+    """Each factor of an array with the others that tell its copies apart: those of other axes, and digits beside it.
+
+    A position names an index of each of its own digits, so that only what is no digit of it is told by the array's axes.
+    """
+    digits = [_digits(resolved(axis)) for axis in array.axes]
+    outside = [digit for scan in array.scans for digit in _digits(resolved(scan))]
+    for number, axis in enumerate(array.axes):
         others = [digit for other, found in enumerate(digits) if other != number for digit in found]
         yield from _walk(resolved(axis), [*others, *outside])
+    if array.points is not None:
+        own = set(factors(array.points))
+        everywhere = [*(digit for found in digits for digit in found), *outside]
+        yield from _walk(resolved(array.points), [digit for digit in everywhere if digit not in own])
 
 
 def _walk(layout: Layout, others: list[Factor]) -> Iterator[tuple[Factor, list[Factor]]]:

@@ -41,12 +41,12 @@ def _read(
         return constant(atom.val) if isinstance(atom, Literal) else known[atom]
 
     for operand in known.values():
-        findings.arrays.append(Array(operand.axes, scans))
+        findings.arrays.append(Array(operand.axes, scans, operand.points))
     for line in jaxpr.eqns:
         results = _apply(findings, caller, line, [value(atom) for atom in line.invars], scans)
         for variable, result in zip(line.outvars, results, strict=True):
             assert result.sizes == _shape(variable), f"{line.primitive.name}: {result.sizes} for {_shape(variable)}"
-            findings.arrays.append(Array(result.axes, scans))
+            findings.arrays.append(Array(result.axes, scans, result.points))
             known[variable] = result
     return [value(atom) for atom in jaxpr.outvars]
 

@@ -136,3 +136,54 @@ def test_one_entry_at_a_position_goes_with_it(function):
 
 def test_an_axis_without_positions_has_no_units():
     assert holds(lambda p: jnp.sum(p["a"] @ p["b"]) + jnp.sum(p["c"]), drawn(a=(3, 0), b=(0, 4), c=0)) == {"a": "3", "b": "4"}
+
+
+def entries_at_the_largest_of_all(p):
+    return p["x"][:, jnp.argmax(p["x"], axis=1)]
+
+
+def where_the_largest_of_all_meet(p):
+    largest = jnp.argmax(p["x"], axis=1)
+    return (largest[:, None] == largest[None, :]).astype(jnp.float32)
+
+
+def entries_at_the_largest_of_one(p):
+    one = jnp.argmax(p["x"], axis=1)[jnp.argmax(p["z"])]
+    return jnp.sum(p["x"][:, one] * p["z"])
+
+
+def entries_at_the_largest_of_all_one_by_one(p):
+    largest = jnp.argmax(p["x"], axis=1)
+    return lax.map(lambda row: jnp.sum(row[largest]), p["x"])
+
+
+def entries_at_the_largest_sorted(p):
+    _, largest = lax.sort((p["z"], jnp.argmax(p["x"], axis=1)), num_keys=1)
+    return jnp.take_along_axis(p["x"], largest[:, None], axis=1)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        entries_at_the_largest_of_all,
+        where_the_largest_of_all_meet,
+        entries_at_the_largest_of_one,
+        entries_at_the_largest_of_all_one_by_one,
+        entries_at_the_largest_sorted,
+    ],
+)
+def test_positions_of_one_set_are_not_those_of_another(function):
+    assert "6" in holds(function, drawn(x=(3, 6), z=3)).values()
+
+
+def each_at_its_largest(p):
+    return jnp.take_along_axis(p["x"], jnp.argmax(p["x"] ** 2, axis=1)[:, None], axis=1)[:, 0]
+
+
+def each_by_itself(p):
+    return lax.map(lambda row: row[jnp.argmax(row**2)], p["x"])
+
+
+@pytest.mark.parametrize("function", [each_at_its_largest, each_by_itself])
+def test_positions_within_each_set(function):
+    assert holds(function, drawn(x=(3, 6))) == {"x": "6 in each of 3"}
