@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from jax.lax import GatherScatterMode
+
 from symmetry_jax.symmetry.discovery.equations import Equation, rule_for_positions
 from symmetry_jax.symmetry.discovery.layouts import Layout, free, freeze, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
@@ -92,6 +94,8 @@ def gather(equation: Equation, operands: list[Operand]) -> list[Operand]:
     if array.origins and indices.origins is None:
         for axis in array.axes:
             equation.meets(array, axis, "fan-in")
+    if equation.params["mode"] == GatherScatterMode.FILL_OR_DROP:
+        array = array.spoil(equation.because("another number than a position may be filled in"))
     return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None)]
 
 

@@ -187,3 +187,21 @@ def each_by_itself(p):
 @pytest.mark.parametrize("function", [each_at_its_largest, each_by_itself])
 def test_positions_within_each_set(function):
     assert holds(function, drawn(x=(3, 6))) == {"x": "6 in each of 3"}
+
+
+def test_numbers_are_filled_in_among_positions():
+    def filled(p, row):
+        places = jnp.take(lax.broadcasted_iota(jnp.int32, (3, 6), 1), row, axis=0, mode="fill", fill_value=2)
+        return p["a"][places] @ p["b"]
+
+    assert holds(filled, drawn(a=6, b=6), jnp.asarray(5)) == {}
+
+
+def test_arrays_in_one_window_are_indexed_alike():
+    def at_largest(one, other):
+        return jnp.where(one[1] > other[1], one[0], other[0]), jnp.maximum(one[1], other[1])
+
+    def pooled(p):
+        return jnp.sum(lax.reduce_window((p["a"], p["b"]), (0.0, -np.inf), at_largest, (2, 1), (1, 1), "VALID")[0])
+
+    assert holds(pooled, drawn(a=(4, 6), b=(4, 6))) == {"a": "6"}
