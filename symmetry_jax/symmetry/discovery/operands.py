@@ -84,10 +84,16 @@ def constant(value: Any) -> Operand:
     axes: list[Layout] = []
     for axis, size in enumerate(shape):
         layout = free(size)
-        if size > 1 and not np.array_equal(array, np.broadcast_to(np.take(array, [0], axis), shape)):
+        if size > 1 and not _are_equal(array, axis):
             freeze(layout, Reason("a constant that differs along this axis"))
         axes.append(layout)
     return Operand(tuple(axes), none, constant=array[()] if shape == () else None)
+
+
+def _are_equal(array: np.ndarray, axis: int) -> bool:
+    """Whether all entries along an axis are the same to the last bit: zeros have signs."""
+    bits = np.ascontiguousarray(array)[..., np.newaxis].view(np.uint8)
+    return np.array_equal(bits, np.broadcast_to(np.take(bits, [0], axis), bits.shape))
 
 
 def joint_origins(operands: Sequence[Operand]) -> frozenset[str] | None:

@@ -103,8 +103,9 @@ def pad(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """New positions with equal entries before and after an axis, or fewer positions."""
     operand, axes = operands[0], []
     for number, (axis, (low, high, interior)) in enumerate(zip(operand.axes, equation.params["padding_config"], strict=True)):
-        if interior and axis.size > 1:
-            reason = equation.because("entries are put between those of this axis")
+        cut = max(0, -low) + max(0, -high)
+        if (interior and axis.size > 1) or cut > axis.size:
+            reason = equation.because("entries are put between those of this axis, or more are cut off than it has")
             freeze(axis, reason)
             equation.mixes(operand, [number])
             axes.append(free(equation.shapes[0][number]))

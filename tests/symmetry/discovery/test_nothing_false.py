@@ -205,3 +205,17 @@ def test_arrays_in_one_window_are_indexed_alike():
         return jnp.sum(lax.reduce_window((p["a"], p["b"]), (0.0, -np.inf), at_largest, (2, 1), (1, 1), "VALID")[0])
 
     assert holds(pooled, drawn(a=(4, 6), b=(4, 6))) == {"a": "6"}
+
+
+def test_zeros_have_signs():
+    zeros = jnp.asarray([0.0, -0.0, 0.0, 0.0])
+    assert holds(lambda p: jnp.sum(jnp.atan2(zeros, -jnp.abs(p["a"])) * p["a"]), drawn(a=4)) == {}
+    assert holds(lambda p: jnp.sum(jnp.full(4, -0.0) + p["a"]), drawn(a=4)) == {"a": "4"}
+
+
+@pytest.mark.parametrize(("padding", "expected"), [((-7, 8, 0), {}), ((-1, -2, 0), {"a": "3"}), ((2, -1, 1), {})])
+def test_entries_are_cut_off(padding, expected):
+    assert (
+        holds(lambda p: jnp.prod(lax.pad(p["a"], 0.0, [padding]) + 1) + p["a"][0] + p["a"][4:] @ jnp.arange(2.0), drawn(a=6))
+        == expected
+    )
