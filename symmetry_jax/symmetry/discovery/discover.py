@@ -1,5 +1,6 @@
 """The unit groups of any JAX function of parameters, read off its traced program."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,7 +46,7 @@ def discover(
         The groups, in the order in which the program makes their units, and which axes are rigid and why. Prints as a table.
 
     Raises:
-        InputError: where an argument holds something that is no array.
+        InputError: where an argument holds something that is no array, or two arrays of `params` have the same path.
     """
     arrays = _arrays(params)
     _arrays(inputs, "inputs")
@@ -82,6 +83,9 @@ def _arrays(tree: PyTree, name: str = "params") -> list[tuple[str, Any]]:
             kind = type(leaf).__name__
             where = f"{name}, {path}" if path else name
             raise InputError(f"{where}: a {kind} is no array; what is no array belongs in the function") from None
+    repeated = [path for path, times in Counter(path for path, _ in found).items() if times > 1]
+    if repeated and name == "params":
+        raise InputError(f"params: several arrays have the path {repeated[0]!r}; keys must tell them apart")
     if not found and name == "params":
         raise InputError("params holds no arrays")
     return found

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.discovery.discover import discover
 from symmetry_jax.symmetry.nested import permute_each
 from symmetry_jax.symmetry.units import permute
@@ -219,3 +220,17 @@ def test_entries_are_cut_off(padding, expected):
         holds(lambda p: jnp.prod(lax.pad(p["a"], 0.0, [padding]) + 1) + p["a"][0] + p["a"][4:] @ jnp.arange(2.0), drawn(a=6))
         == expected
     )
+
+
+def test_every_group_has_a_name_of_its_own():
+    def norms(p):
+        return sum(jnp.sum(jnp.tanh(leaf) ** 2) for leaf in jax.tree.leaves(p))
+
+    several = {"m": drawn(a=4, b=4, c=4), "m:4": drawn(a=3)}
+    assert set(holds(norms, several)) == {"m:4", "m:4:2", "m:4:3", "m:4:4"}
+    assert set(holds(norms, drawn(a=(5, 4))["a"])) == {"params:5", "params:4"}
+
+
+def test_paths_tell_parameters_apart():
+    with pytest.raises(InputError, match=r"several arrays have the path 'a/b'"):
+        discover(lambda p: jnp.sum(p["a/b"]) + jnp.sum(p["a"]["b"]), {"a/b": jnp.ones(5), "a": {"b": jnp.ones(4)}})
