@@ -23,7 +23,7 @@ def nested(found: Sequence[tuple[Factor, UnitGroup]], axes: Axes, findings: Find
     return [
         dataclasses.replace(
             group,
-            inside=tuple(_outer(other, names.get(other, ""), group, axes) for other in beside[factor]),
+            inside=tuple(_outer(other, names.get(other, ""), factor, group, axes) for other in beside[factor]),
             conditions=tuple(dict.fromkeys(str(one.reason) for one in findings.conditions if _holds(one.axis, factor))),
         )
         for factor, group in found
@@ -34,15 +34,17 @@ def _holds(layout: Layout, factor: Factor) -> bool:
     return factor in factors(layout)
 
 
-def _outer(factor: Factor, name: str, group: UnitGroup, axes: Axes) -> UnitGroup:
+def _outer(outer: Factor, name: str, inner: Factor, group: UnitGroup, axes: Axes) -> UnitGroup:
+    """What the units of a group lie in, where it tells them apart: the same indices may lie in other ranges as well."""
     paths = dict.fromkeys(axis.path for axis in group.axes)
     places = [
         place
         for path in paths
         for axis, layout in enumerate(axes[path])
-        for place in unit_axes(path, axis, layout, factor, "state")
+        if outer in _digits(resolved(layout)) or _are_siblings(layout, inner, outer)
+        for place in unit_axes(path, axis, layout, outer, "state")
     ]
-    return UnitGroup(name or f"axis {places[0].axis} of {places[0].path}", factor.size, tuple(places))
+    return UnitGroup(name or f"axis {places[0].axis} of {places[0].path}", outer.size, tuple(places))
 
 
 def _beside(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, list[Factor]]:
@@ -84,6 +86,10 @@ def _walk(layout: Layout, others: list[Factor]) -> Iterator[tuple[Factor, list[F
     else:
         for part in layout.parts:
             yield from _walk(part, others)
+
+
+def _are_siblings(layout: Layout, one: Factor, other: Factor) -> bool:
+    return any(factor is one and other in beside for factor, beside in _walk(resolved(layout), []))
 
 
 def _digits(layout: Layout) -> list[Factor]:

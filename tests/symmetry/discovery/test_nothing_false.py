@@ -234,3 +234,18 @@ def test_every_group_has_a_name_of_its_own():
 def test_paths_tell_parameters_apart():
     with pytest.raises(InputError, match=r"several arrays have the path 'a/b'"):
         discover(lambda p: jnp.sum(p["a/b"]) + jnp.sum(p["a"]["b"]), {"a/b": jnp.ones(5), "a": {"b": jnp.ones(4)}})
+
+
+def test_sets_lie_where_they_tell_units_apart():
+    """Units of the first range lie in columns, whatever the rows of the second are."""
+
+    def columns(p):
+        units, others = p["w"][:4], p["w"][4:].reshape(3, 2, 3)
+        return jnp.sum(jnp.prod(units, axis=0) * p["r"]) + jnp.sum(
+            jnp.tanh(others + p["r"][:, None, None] + p["r"][None, None])
+        )
+
+    params = drawn(w=(10, 3), r=3)
+    assert holds(columns, params)["w:4"] == "4 in each of 3"
+    group = next(group for group in discover(columns, params).groups if group.size == 4)
+    assert [axis.axis for outer in group.inside for axis in outer.axes] == [1]
