@@ -77,6 +77,9 @@ def rigid(shape: Sequence[int], reason: Reason, origins: frozenset[str] | None =
 def constant(value: Any) -> Operand:
     """An array of known entries: an axis along which they are all equal may be permuted in any way."""
     none: frozenset[str] = frozenset()
+    kind = jax.typeof(value)
+    if not isinstance(kind, jax.core.ShapedArray):
+        return rigid(kind.shape, Reason("a reference to an array that may change"), none)
     shape = np.shape(value)
     if jax.dtypes.issubdtype(jax.dtypes.result_type(value), jax.dtypes.extended):
         return rigid(shape, Reason("a random key"), none)

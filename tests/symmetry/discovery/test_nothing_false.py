@@ -249,3 +249,13 @@ def test_sets_lie_where_they_tell_units_apart():
     assert holds(columns, params)["w:4"] == "4 in each of 3"
     group = next(group for group in discover(columns, params).groups if group.size == 4)
     assert [axis.axis for outer in group.inside for axis in outer.axes] == [1]
+
+
+def test_arrays_that_may_change_are_rigid():
+    ones, kept = jax.new_ref(jnp.ones(6)), jax.new_ref(jnp.ones(()))
+
+    def summed(p):
+        kept[...] = kept[...] + p["a"][0]
+        return p["a"] @ ones[:]
+
+    assert holds(summed, drawn(a=6)) == {}
