@@ -18,7 +18,8 @@ def holds(function, params, *inputs, draws=5):
     """The number of units of each group, by its name, after permuting each: alike in all sets, and in each set by itself."""
     random = np.random.default_rng(0)
     found = discover(function, params, *inputs)
-    before = function(params, *inputs)
+    evaluate = jax.jit(function)
+    before = evaluate(params, *inputs)
     for group in found.groups:
         every = np.broadcast_to(np.arange(group.size), (*(outer.size for outer in group.inside), group.size))
         for _ in range(draws):
@@ -27,7 +28,7 @@ def holds(function, params, *inputs, draws=5):
                 permute_each(params, group, random.permuted(every, axis=-1)),
             )
             for changed in moved:
-                jax.tree.map(assert_same, before, function(changed, *inputs))
+                jax.tree.map(assert_same, before, evaluate(changed, *inputs))
     numbers = {group.name: group.number() for group in found.groups}
     assert len(numbers) == len(found.groups) and all(numbers)
     return numbers
@@ -259,3 +260,57 @@ def test_arrays_that_may_change_are_rigid():
         return p["a"] @ ones[:]
 
     assert holds(summed, drawn(a=6)) == {}
+
+
+def total(values):
+    return jnp.sum(jnp.tanh(values))
+
+
+def windows(p, **options):
+    numbers = ("NHC", "OIH", "NHC")
+    return total(lax.conv_general_dilated(p["x"], p["k"], (1,), dimension_numbers=numbers, **options))
+
+
+MIXED_ALONG_SETS = {
+    "added up in order": lambda x: x + jnp.cumsum(x, 0),
+    "reversed": lambda x: x + x[::-1],
+    "shifted": lambda x: x + jnp.roll(x, 1, 0),
+    "from known places": lambda x: x + x[np.array([1, 0, 2])],
+    "sorted": lambda x: x + jnp.sort(x, 0),
+    "mean taken off": lambda x: x - jnp.mean(x, 0, keepdims=True),
+    "attention": lambda x: x + jax.nn.softmax(x @ x.T) @ x,
+    "carried": lambda x: lax.scan(lambda last, row: (row, row * last), x[0], x)[1],
+    "by known weights": lambda x: x + jnp.asarray(np.arange(9.0).reshape(3, 3)) @ x,
+    "taken apart": lambda x: x * jnp.stack([x[2], x[0], x[1]]),
+}
+
+
+@pytest.mark.parametrize("mix", MIXED_ALONG_SETS.values(), ids=MIXED_ALONG_SETS)
+def test_sets_that_are_mixed_are_not_apart(mix):
+    found = holds(lambda p: total(mix(p["x"])), drawn(x=(3, 6)))
+    assert [number for number in found.values() if number.startswith("6")] == ["6"]
+
+
+GUARDED = {
+    "channels in groups": (lambda p: windows(p, padding="SAME", feature_group_count=2), {"x": (2, 5, 4), "k": (4, 2, 3)}, 4),
+    "images in groups": (lambda p: windows(p, padding="SAME", batch_group_count=2), {"x": (4, 5, 3), "k": (4, 3, 3)}, 4),
+    "one-sided padding": (lambda p: windows(p, padding=((1, 0),)), {"x": (2, 5, 3), "k": (4, 3, 1)}, 3),
+    "positions of a part": (lambda p: bilinear(p, jnp.arange(10)[2:7][:, None] == jnp.arange(5)[None]), {"a": 5, "b": 5}, 0),
+    "positions joined": (lambda p: p["a"][jnp.concatenate([jnp.arange(3), jnp.arange(3)])] @ p["b"], {"a": 6, "b": 6}, 0),
+    "positions moved on": (lambda p: p["a"][(jnp.arange(6) + 1) % 6] @ p["b"], {"a": 6, "b": 6}, 0),
+    "digits swapped": (lambda p: total(p["a"].reshape(4, 3).T.reshape(12) * p["a"]), {"a": 12}, 0),
+    "branches that swap": (
+        lambda p: lax.cond(p["t"] > 0, lambda a: a, lambda a: a[::-1], p["a"]) @ p["b"],
+        {"a": 6, "b": 6, "t": ()},
+        0,
+    ),
+    "order of places": (lambda p: p["a"][jnp.argsort(jnp.argsort(p["b"]))] @ p["b"], {"a": 6, "b": 6}, 0),
+    "larger of two places": (lambda p: p["a"][jnp.maximum(jnp.argmax(p["a"]), jnp.argmax(p["b"]))], {"a": 6, "b": 6}, 0),
+    "a place or the first": (lambda p: p["a"][jnp.where(p["t"] > 0, jnp.argmax(p["b"]), 0)], {"a": 6, "b": 6, "t": ()}, 0),
+    "each with each": (lambda p: total(jnp.outer(p["a"], p["a"]).reshape(-1) * p["b"]), {"a": 4, "b": 16}, 1),
+}
+
+
+@pytest.mark.parametrize(("function", "shapes", "number"), GUARDED.values(), ids=GUARDED)
+def test_subtle_programs(function, shapes, number):
+    assert len(holds(function, drawn(**shapes))) == number
