@@ -32,8 +32,10 @@ def contraction(equation: Equation, operands: list[Operand]) -> list[Operand]:
     ]
     shared = [left.axes[axis] for axis in batch[0]]
     summed = [left.axes[axis] for axis in contracted[0]]
-    equation.sums([*shared, *rest[0], *rest[1], *summed])
-    _meet(equation, operands, [[operand.axes[axis] for axis in contracted[side]] for side, operand in enumerate(operands)])
+    equation.note_joint([*shared, *rest[0], *rest[1], *summed])
+    _note_roles(
+        equation, operands, [[operand.axes[axis] for axis in contracted[side]] for side, operand in enumerate(operands)]
+    )
     return [Operand((*shared, *rest[0], *rest[1]), joint_origins(operands))]
 
 
@@ -50,11 +52,11 @@ def convolution(equation: Equation, operands: list[Operand]) -> list[Operand]:
     unify(channels, Product((groups, into)), reason)
     unify(batch, Product((batches, per_batch)), reason)
     unify(out, Product((groups, batches, each)), reason)
-    _meet(equation, operands, [[channels], [into]])
+    _note_roles(equation, operands, [[channels], [into]])
     axes: list[Layout] = [free(size) for size in equation.shapes[0]]
     axes[numbers.out_spec[0]], axes[numbers.out_spec[1]] = per_batch, out
     _windows(equation, operands, axes)
-    equation.sums([groups, batches, each, per_batch, into])
+    equation.note_joint([groups, batches, each, per_batch, into])
     return [Operand(tuple(axes), joint_origins(operands))]
 
 
@@ -73,10 +75,10 @@ def _windows(equation: Equation, operands: Sequence[Operand], axes: list[Layout]
                 freeze(axis, reason)
 
 
-def _meet(equation: Equation, operands: Sequence[Operand], contracted: Sequence[Sequence[Layout]]) -> None:
+def _note_roles(equation: Equation, operands: Sequence[Operand], contracted: Sequence[Sequence[Layout]]) -> None:
     """Parameters read the units along the axes which are contracted with activations, and make those along the others."""
     if joint_origins(operands) is None:
         for operand, summed in zip(operands, contracted, strict=True):
             for axis in operand.axes:
                 role: Role = "fan-out" if any(axis is other for other in summed) else "fan-in"
-                equation.meets(operand, axis, role)
+                equation.note_role(operand, axis, role)

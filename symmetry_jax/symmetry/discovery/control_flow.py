@@ -6,10 +6,10 @@ from symmetry_jax.symmetry.discovery.equations import Equation, rule, rule_for_p
 from symmetry_jax.symmetry.discovery.layouts import free, freeze, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins, unknown
 
-CALLS = (
-    *("jit", "pjit", "closed_call", "core_call", "call", "remat", "remat2", "checkpoint"),
-    *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_vmap_call"),
-)
+CALLS = """
+    call checkpoint closed_call core_call custom_jvp_call custom_vjp_call custom_vjp_call_jaxpr custom_vmap_call jit pjit remat
+    remat2
+""".split()
 BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call")
 CARRIED = "what is carried from step to step is laid out in ways that do not fit"
 
@@ -47,7 +47,7 @@ def repeat(equation: Equation, operands: list[Operand]) -> list[Operand]:
     asked, done = params["cond_nconsts"], params["body_nconsts"]
     carried = _carried(equation, operands[asked + done :])
     (go,) = equation.read(params["cond_jaxpr"], [*operands[:asked], *carried], equation.scans)
-    go.use(equation.because("positions along this axis decide how often"))
+    go.use_as_numbers(equation.because("positions along this axis decide how often"))
     results = equation.read(params["body_jaxpr"], [*operands[asked : asked + done], *carried], equation.scans)
     _settle(equation, carried, results)
     return carried
@@ -57,12 +57,12 @@ def repeat(equation: Equation, operands: list[Operand]) -> list[Operand]:
 def choice(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """One of several functions."""
     which, *given = operands
-    which.use(equation.because("a position along this axis chooses a branch"))
+    which.use_as_numbers(equation.because("a position along this axis chooses a branch"))
     first, *others = (equation.read(branch, given, equation.scans) for branch in equation.params["branches"])
     reason = equation.because("branches lay out what they return in ways that do not fit each other")
     for results in (first, *others):
         for one, other in zip(first, results, strict=True):
-            other.use(reason)
+            other.use_as_numbers(reason)
             for axis, same in zip(one.axes, other.axes, strict=True):
                 unify(axis, same, reason)
     branches = zip(first, *others, strict=True)
@@ -81,7 +81,7 @@ def _carried(equation: Equation, start: Sequence[Operand]) -> list[Operand]:
     reason = equation.because(CARRIED)
     carried = []
     for operand in start:
-        operand.use(reason)
+        operand.use_as_numbers(reason)
         begin = unknown(operand.sizes)
         for one, other in zip(begin.axes, operand.axes, strict=True):
             unify(one, other, reason)
@@ -93,6 +93,6 @@ def _settle(equation: Equation, carried: Sequence[Operand], results: Sequence[Op
     """What a step ends with is what the next one begins with."""
     reason = equation.because(CARRIED)
     for begin, end in zip(carried, results, strict=True):
-        end.use(reason)
+        end.use_as_numbers(reason)
         for one, other in zip(begin.axes, end.axes, strict=True):
             unify(one, other, reason)

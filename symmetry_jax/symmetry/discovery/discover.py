@@ -47,7 +47,7 @@ def discover(
         The groups, in the order in which the program makes their units, and which axes are rigid and why. Prints as a table.
 
     Raises:
-        InputError: where an argument holds something that is no array.
+        InputError: where an argument holds something that is no array, or two arrays of `params` have the same path.
     """
     arrays = _arrays(params)
     _arrays(inputs, "inputs")
@@ -57,7 +57,7 @@ def discover(
     operands += [rigid(leaf.shape, Reason("an axis of the input")) for leaf in map(jax.typeof, jax.tree.leaves(inputs))]
     results, findings = follow(program, [operand for operand, kept in zip(operands, used, strict=True) if kept])
     for result in results:
-        result.use(Reason("positions along this axis are an output"))
+        result.use_as_numbers(Reason("positions along this axis are an output"))
         for layout in result.axes:
             freeze(layout, Reason("an axis of the output"))
     taken = {path: axes[path] for (path, _), kept in zip(arrays, used, strict=False) if kept}
@@ -85,10 +85,11 @@ def _arrays(tree: PyTree, name: str = "params") -> list[tuple[str, Any]]:
             kind = type(leaf).__name__
             where = f"{name}, {path}" if path else name
             raise InputError(f"{where}: a {kind} is no array; what is no array belongs in the function") from None
+    repeated = [path for path, times in Counter(path for path, _ in found).items() if times > 1]
+    if repeated and name == "params":
+        raise InputError(f"params: several arrays have the path {repeated[0]!r}; keys must tell them apart")
     if not found and name == "params":
         raise InputError("params holds no arrays")
-    if name == "params" and (again := [path for path, times in Counter(path for path, _ in found).items() if times > 1]):
-        raise InputError(f"several arrays of params are called {again[0]}")
     return found
 
 

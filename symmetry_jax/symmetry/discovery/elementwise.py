@@ -11,42 +11,18 @@ from symmetry_jax.symmetry.discovery.equations import Equation, rule_for_positio
 from symmetry_jax.symmetry.discovery.layouts import Layout, free, resolved, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
 
-UNCHANGED = (  # the entries are what they were
-    *("convert_element_type", "copy", "stop_gradient", "name"),
-    *(
-        "sharding_constraint",
-        "layout_constraint",
-        "pvary",
-        "pcast",
-        "device_put",
-        "mesh_cast",
-        "reshard",
-        "optimization_barrier",
-    ),
-)
-FUNCTIONS = (
-    *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e"),
-    *("cbrt", "ceil", "clz", "complex", "conj", "cos", "cosh", "digamma", "div", "erf", "erf_inv", "erfc", "exp", "exp2"),
-    *("expm1", "floor", "igamma", "igamma_grad_a", "igammac", "imag", "integer_pow", "is_finite", "lgamma", "log", "log1p"),
-    *(
-        "logistic",
-        "max",
-        "min",
-        "mul",
-        "mulhi",
-        "neg",
-        "nextafter",
-        "not",
-        "or",
-        "polygamma",
-        "population_count",
-        "pow",
-        "real",
-        "reduce_precision",
-    ),
-    *("regularized_incomplete_beta", "rem", "round", "rsqrt", "shift_left", "shift_right_arithmetic", "shift_right_logical"),
-    *("sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "xor", "zeta", "random_gamma_grad"),
-)
+# the entries are what they were, but for the type, which `reading` looks at
+UNCHANGED = """
+    convert_element_type copy device_put layout_constraint mesh_cast name optimization_barrier pcast pvary reshard
+    sharding_constraint stop_gradient
+""".split()
+FUNCTIONS = """
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clz complex conj cos cosh digamma
+    div erf erf_inv erfc exp exp2 expm1 floor igamma igamma_grad_a igammac imag integer_pow is_finite lgamma log log1p logistic
+    max min mul mulhi neg nextafter not or polygamma population_count pow random_gamma_grad real reduce_precision
+    regularized_incomplete_beta rem round rsqrt shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
+    sub tan tanh xor zeta
+""".split()
 BOUNDS: dict[str, Callable[[Any, Any], Any]] = {"lt": operator.lt, "ge": operator.ge, "le": operator.le, "gt": operator.gt}
 
 
@@ -70,7 +46,7 @@ def equality(equation: Equation, operands: list[Operand]) -> list[Operand]:
     if not (_is_position(one) and _is_position(other)) or _points(one).size != _points(other).size:
         return [_spoiled(equation, operands, result)]
     unify(_points(one), _points(other), equation.because("positions along axes of other forms are compared"))
-    equation.sums([*result.axes, _points(one)])
+    equation.note_joint([*result.axes, _points(one)])
     return [result]
 
 
@@ -130,7 +106,7 @@ def _aligned(equation: Equation, operands: Sequence[Operand]) -> Operand:
     if origins is None:
         for operand in operands:
             for axis in operand.axes:
-                equation.meets(operand, axis, "bias")
+                equation.note_role(operand, axis, "bias")
     return Operand(align(equation, operands, equation.shapes[0]), origins)
 
 
@@ -143,7 +119,7 @@ def _spoiled(equation: Equation, operands: Sequence[Operand], result: Operand) -
     first, *others = pointing
     for operand in others:
         if resolved(_points(operand)) is not resolved(_points(first)):
-            operand.use(reason)
+            operand.use_as_numbers(reason)
     return dataclasses.replace(result, points=first.points, spoiled=first.spoiled or reason)
 
 

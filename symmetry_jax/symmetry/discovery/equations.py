@@ -86,20 +86,20 @@ class Equation:
         """A reason that names this equation."""
         return Reason(f"{self.name}: {text}" if text else self.name, self.source)
 
-    def meets(self, operand: Operand, axis: Layout, role: Role) -> None:
+    def note_role(self, operand: Operand, axis: Layout, role: Role) -> None:
         """Notes that parameters have this role for the units along one of their axes."""
         if operand.origins:
             self.findings.uses.append(Use(operand.origins, axis, role))
 
-    def sums(self, axes: Sequence[Layout]) -> None:
+    def note_joint(self, axes: Sequence[Layout]) -> None:
         """Notes an array that is made only to be summed over: that of all products which a contraction adds up."""
         self.findings.arrays.append(Array(tuple(axes), self.scans))
 
-    def mixes(self, operand: Operand, axes: Sequence[int]) -> None:
+    def note_mixing(self, operand: Operand, axes: Sequence[int]) -> None:
         """Notes that entries at different positions of these axes meet, so that units cannot be apart there."""
-        self.sums([layout for axis, layout in enumerate(operand.layouts) if axis not in axes])
+        self.note_joint([layout for axis, layout in enumerate(operand.layouts) if axis not in axes])
 
-    def holds_unless(self, axis: Layout, text: str) -> None:
+    def note_condition(self, axis: Layout, text: str) -> None:
         """Notes on what condition the units of an axis may be permuted."""
         self.findings.conditions.append(Condition(axis, Reason(f"{text} at {self.name}", self.source)))
 
@@ -114,7 +114,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     def register(function: Rule) -> Rule:
         def strict(equation: Equation, operands: list[Operand]) -> list[Operand]:
             for operand in operands:
-                operand.use(equation.because("positions along this axis are used as numbers"))
+                operand.use_as_numbers(equation.because("positions along this axis are used as numbers"))
             return function(equation, [operand.plain() for operand in operands])
 
         return _register(names, strict, function)
@@ -138,7 +138,7 @@ def opaque(equation: Equation, operands: list[Operand], text: str) -> list[Opera
     """The rule for what is not understood: every axis that it touches is rigid."""
     reason = equation.because(text)
     for operand in operands:
-        operand.use(reason)
+        operand.use_as_numbers(reason)
         for axis in operand.axes:
             freeze(axis, reason)
     return [rigid(shape, reason) for shape in equation.shapes]

@@ -1,6 +1,7 @@
 """Unit groups out of the layouts of parameters."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from symmetry_jax.symmetry.discovery.equations import Findings, Use
@@ -105,11 +106,12 @@ def _names(found: Sequence[tuple[int, Sequence[UnitAxis]]]) -> list[str]:
     names: list[str] = []
     for module, (size, _) in zip(modules, found, strict=True):
         name = module if modules.count(module) == 1 else f"{module}:{size}"
-        names.append(name if name not in names else f"{name}:{names.count(name) + 1}")
+        numbered = itertools.chain([name], (f"{name}:{number}" for number in itertools.count(2)))
+        names.append(next(one for one in numbered if one not in names))
     return names
 
 
 def _module(places: Sequence[UnitAxis]) -> str:
     path = places[0].path.split("/")
     parts = path[1:] if path[0] == "params" and len(path) > 1 else path
-    return "/".join(parts[:-1] or parts)
+    return "/".join(parts[:-1] or parts) or "params"

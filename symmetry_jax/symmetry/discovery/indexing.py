@@ -26,9 +26,9 @@ def count(equation: Equation, operands: list[Operand]) -> list[Operand]:
 def extreme_position(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """Where the largest entry is; of several that are largest, the first."""
     operand, (along,) = operands[0], equation.params["axes"]
-    operand.use(equation.because(BY_INDEX))
-    equation.holds_unless(operand.axes[along], TIES)
-    equation.mixes(operand, [along])
+    operand.use_as_numbers(equation.because(BY_INDEX))
+    equation.note_condition(operand.axes[along], TIES)
+    equation.note_mixing(operand, [along])
     rest = [axis for number, axis in enumerate(operand.axes) if number != along]
     return [Operand(tuple(rest), operand.origins, points=operand.axes[along])]
 
@@ -38,9 +38,9 @@ def largest(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """The largest entries in order, and where they are."""
     operand = operands[0]
     along = int(equation.params.get("axis", -1)) % len(operand.axes)
-    operand.use(equation.because(BY_INDEX))
-    equation.holds_unless(operand.axes[along], TIES)
-    equation.mixes(operand, [along])
+    operand.use_as_numbers(equation.because(BY_INDEX))
+    equation.note_condition(operand.axes[along], TIES)
+    equation.note_mixing(operand, [along])
     values = Operand(_ordered(equation, operand.axes, along, equation.params["k"]), operand.origins)
     return [values, dataclasses.replace(values, points=operand.axes[along])]
 
@@ -55,10 +55,11 @@ def sort(equation: Equation, operands: list[Operand]) -> list[Operand]:
         for one, other in zip(axes, operand.axes, strict=True):
             unify(one, other, reason)
     for operand in operands[:keys]:
-        operand.use(equation.because(BY_INDEX))
+        operand.use_as_numbers(equation.because(BY_INDEX))
     if len(operands) > keys:
-        equation.holds_unless(axes[along], TIES)
-    equation.mixes(operands[0], [along])
+        equation.note_condition(axes[along], TIES)
+    for operand in operands:
+        equation.note_mixing(operand, [along])
     ordered = _ordered(equation, axes, along, axes[along].size)
     return [
         dataclasses.replace(operand.with_axes(ordered), origins=joint_origins(operands), constant=None) for operand in operands
@@ -92,10 +93,10 @@ def gather(equation: Equation, operands: list[Operand]) -> list[Operand]:
     spoiled = array.spoiled
     if not there and equation.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
         spoiled = spoiled or equation.because("there may be no such position, and a number in its place")
-    equation.sums([*axes, *(array.axes[axis] for axis in indexed)])
+    equation.note_joint([*axes, *(array.axes[axis] for axis in indexed)])
     if array.origins and indices.origins is None:
         for axis in array.axes:
-            equation.meets(array, axis, "fan-in")
+            equation.note_role(array, axis, "fan-in")
     return [dataclasses.replace(array, axes=tuple(axes), origins=joint_origins(operands), constant=None, spoiled=spoiled)]
 
 
@@ -105,7 +106,7 @@ def scatter(equation: Equation, operands: list[Operand]) -> list[Operand]:
     array, indices, updates = operands
     numbers = equation.params["dimension_numbers"]
     for operand in (array, updates):
-        operand.use(equation.because("positions along this axis are used as numbers"))
+        operand.use_as_numbers(equation.because("positions along this axis are used as numbers"))
     reason = equation.because("axes of what is put in do not fit")
     batching = zip(numbers.operand_batching_dims, numbers.scatter_indices_batching_dims, strict=True)
     for one, other in batching:
@@ -129,7 +130,7 @@ def scatter(equation: Equation, operands: list[Operand]) -> list[Operand]:
     _index(equation, array, indices, indexed, numbers.scatter_dims_to_operand_dims, widest)
     others = [axis for number, axis in enumerate(array.axes) if number not in indexed]
     apart = [axis for number, axis in enumerate(indices.axes[:-1]) if number not in numbers.scatter_indices_batching_dims]
-    equation.sums([*others, *apart, *(array.axes[axis] for axis in indexed)])
+    equation.note_joint([*others, *apart, *(array.axes[axis] for axis in indexed)])
     return [Operand(array.axes, joint_origins(operands))]
 
 
@@ -151,7 +152,7 @@ def dynamic_update_slice(equation: Equation, operands: list[Operand]) -> list[Op
     """Part of an array replaced from a position that is computed."""
     array, update, *starts = operands
     for operand in (array, update):
-        operand.use(equation.because("positions along this axis are used as numbers"))
+        operand.use_as_numbers(equation.because("positions along this axis are used as numbers"))
     for number, (axis, part) in enumerate(zip(array.axes, update.axes, strict=True)):
         if axis.size == part.size:
             unify(axis, part, equation.because("axes of what is put in do not fit"))
@@ -170,7 +171,7 @@ def _index(
     there for certain are the index.
     """
     reason = equation.because(BY_INDEX)
-    equation.mixes(array, indexed)
+    equation.note_mixing(array, indexed)
     whole = (
         wide == 1
         and list(indexed) == list(named)
@@ -181,7 +182,7 @@ def _index(
     if whole and indices.points is not None and indices.points.size == array.axes[indexed[0]].size:
         unify(array.axes[indexed[0]], indices.points, reason)
         return True
-    indices.use(reason)
+    indices.use_as_numbers(reason)
     for axis in indexed:
         freeze(array.axes[axis], reason)
     return False

@@ -59,12 +59,15 @@ Layout = Factor | Product | Ranges
 Pieces = tuple[Layout, Layout] | None
 Split = Callable[[Layout, int], Pieces]  # in two at a size, or None where that cannot be
 ONE = Product(())  # the layout of an axis of size 1
+NONE = Ranges(())  # and of size 0
 ONE_BY_ONE = Reason("positions along this axis are taken one by one")
 
 
 def free(size: int) -> Layout:
     """A layout about which nothing is known yet."""
-    return ONE if size == 1 else Factor(size)
+    if size > 1:
+        return Factor(size)
+    return ONE if size else NONE
 
 
 def product(layouts: Sequence[Layout]) -> Layout:

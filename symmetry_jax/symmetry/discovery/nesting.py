@@ -2,8 +2,8 @@
 
 Dimensions of a head are permuted by themselves in each head, hidden units of an expert in each expert, those of a layer in
 each layer of a stack that is scanned. That is so for a factor D and another factor F if every array that carries D carries F
-once beside it, sums included before they are added up, and nothing mixes positions along F: each index of F then is a
-program of its own for what D indexes.
+once beside it, sums included before they are added up, and nothing mixes positions along F: each index of F then is a program
+of its own for what D indexes. An array whose entries are positions along D carries D as well.
 """
 
 import dataclasses
@@ -35,20 +35,22 @@ def nested(
         around = set(beside.get(bases.get(factor, factor), []))
         outer = [other for other in beside[factor] if around & {other, bases.get(other, other)}]
         conditions = [str(one.reason) for one in findings.conditions if both & set(factors(one.axis))]
-        inside = tuple(_outer(other, names.get(other, ""), group, axes) for other in outer)
+        inside = tuple(_outer(other, names.get(other, ""), factor, group, axes) for other in outer)
         groups.append(dataclasses.replace(group, inside=inside, conditions=tuple(dict.fromkeys(conditions))))
     return groups
 
 
-def _outer(factor: Factor, name: str, group: UnitGroup, axes: Axes) -> UnitGroup:
+def _outer(outer: Factor, name: str, inner: Factor, group: UnitGroup, axes: Axes) -> UnitGroup:
+    """What the units of a group lie in, where it tells them apart: the same indices may lie in other ranges as well."""
     paths = dict.fromkeys(axis.path for axis in group.axes)
     places = [
         place
         for path in paths
         for axis, layout in enumerate(axes[path])
-        for place in unit_axes(path, axis, layout, factor, "state")
+        if outer in _digits(resolved(layout)) or _are_siblings(layout, inner, outer)
+        for place in unit_axes(path, axis, layout, outer, "state")
     ]
-    return UnitGroup(name or f"axis {places[0].axis} of {places[0].path}", factor.size, tuple(places))
+    return UnitGroup(name or f"axis {places[0].axis} of {places[0].path}", outer.size, tuple(places))
 
 
 def neighbours(candidates: Sequence[Factor], findings: Findings) -> dict[Factor, list[Factor]]:
@@ -93,6 +95,10 @@ def _in_ranges(layout: Layout) -> list[Factor]:
     """The factors whose index only some positions have."""
     parts = layout.parts if isinstance(layout, Product) else (layout,)
     return [factor for part in parts if not isinstance(part, Factor) for factor in factors(part)]
+
+
+def _are_siblings(layout: Layout, one: Factor, other: Factor) -> bool:
+    return any(factor is one and other in beside for factor, beside in _walk(resolved(layout), []))
 
 
 def _digits(layout: Layout) -> list[Factor]:

@@ -62,7 +62,7 @@ class Operand:
         """The same axes, with nothing known about the entries."""
         return dataclasses.replace(self, points=None, spoiled=None, constant=None)
 
-    def use(self, reason: Reason) -> None:
+    def use_as_numbers(self, reason: Reason) -> None:
         """Its entries are used as numbers: where they are positions, the axis that they point along is rigid."""
         if self.points is not None:
             freeze(self.points, self.spoiled or reason)
@@ -74,7 +74,7 @@ def _most(dtype: Any) -> int:
         return 2
     if jax.dtypes.issubdtype(dtype, np.integer):
         return int(jax.numpy.iinfo(dtype).max) + 1
-    return 2 ** (int(jax.numpy.finfo(dtype).nmant) + 1)
+    return 2 ** (int(jax.numpy.finfo(dtype).nmant) + 1) + 1
 
 
 def unknown(shape: Sequence[int], origins: frozenset[str] | None = None) -> Operand:
@@ -93,6 +93,9 @@ def rigid(shape: Sequence[int], reason: Reason, origins: frozenset[str] | None =
 def constant(value: Any) -> Operand:
     """An array of known entries: an axis along which they are all equal may be permuted in any way."""
     none: frozenset[str] = frozenset()
+    kind = jax.typeof(value)
+    if not isinstance(kind, jax.core.ShapedArray):
+        return rigid(kind.shape, Reason("a reference to an array that may change"), none)
     shape = np.shape(value)
     if jax.dtypes.issubdtype(jax.dtypes.result_type(value), jax.dtypes.extended):
         return rigid(shape, Reason("a random key"), none)
@@ -100,10 +103,16 @@ def constant(value: Any) -> Operand:
     axes: list[Layout] = []
     for axis, size in enumerate(shape):
         layout = free(size)
-        if size > 1 and not np.array_equal(array, np.broadcast_to(np.take(array, [0], axis), shape)):
+        if size > 1 and not _are_equal(array, axis):
             freeze(layout, Reason("a constant that differs along this axis"))
         axes.append(layout)
     return Operand(tuple(axes), none, constant=array[()] if shape == () else None)
+
+
+def _are_equal(array: np.ndarray, axis: int) -> bool:
+    """Whether all entries along an axis are the same to the last bit: zeros have signs."""
+    bits = np.ascontiguousarray(array)[..., np.newaxis].view(np.uint8)
+    return np.array_equal(bits, np.broadcast_to(np.take(bits, [0], axis), bits.shape))
 
 
 def joint_origins(operands: Sequence[Operand]) -> frozenset[str] | None:

@@ -103,10 +103,11 @@ def pad(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """New positions with equal entries before and after an axis, or fewer positions."""
     operand, axes = operands[0], []
     for number, (axis, (low, high, interior)) in enumerate(zip(operand.axes, equation.params["padding_config"], strict=True)):
-        if interior and axis.size > 1:
-            reason = equation.because("entries are put between those of this axis")
+        cut = max(0, -low) + max(0, -high)
+        if (interior and axis.size > 1) or cut > axis.size:
+            reason = equation.because("entries are put between those of this axis, or more are cut off than it has")
             freeze(axis, reason)
-            equation.mixes(operand, [number])
+            equation.note_mixing(operand, [number])
             axes.append(free(equation.shapes[0][number]))
             freeze(axes[-1], reason)
         else:
@@ -119,7 +120,7 @@ def pad(equation: Equation, operands: list[Operand]) -> list[Operand]:
 def reverse(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """Reversed axes are rigid."""
     operand, axes = operands[0], list(operands[0].axes)
-    equation.mixes(operand, equation.params["dimensions"])
+    equation.note_mixing(operand, equation.params["dimensions"])
     for axis in equation.params["dimensions"]:
         reason = equation.because("this axis is reversed")
         freeze(axes[axis], reason)

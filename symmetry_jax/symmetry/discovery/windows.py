@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from symmetry_jax.symmetry.discovery.elementwise import align
 from symmetry_jax.symmetry.discovery.equations import Equation, rule
 from symmetry_jax.symmetry.discovery.layouts import free, freeze, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
@@ -22,7 +23,7 @@ def fourier_transform(equation: Equation, operands: list[Operand]) -> list[Opera
 
 @rule("reduce_window_sum", "reduce_window_max", "reduce_window_min", "reduce_window")
 def window(equation: Equation, operands: list[Operand]) -> list[Operand]:
-    """A window moves along some axes; along the others it is one position wide and meets each."""
+    """A window moves along some axes; along the others it is one position wide and meets each, of all arrays together."""
     params = equation.params
     names = ("window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation")
     moves = [
@@ -30,7 +31,8 @@ def window(equation: Equation, operands: list[Operand]) -> list[Operand]:
         for axis, (wide, stride, padding, apart, _) in enumerate(zip(*(params[name] for name in names), strict=True))
         if (wide, stride, tuple(padding), apart) != (1, 1, (0, 0), 1)
     ]
-    arrays = [operand for operand in operands if operand.axes] if equation.name == "reduce_window" else operands
+    arrays = operands[: len(equation.shapes)]  # generic ones are followed by the numbers that they start from
+    align(equation, arrays, arrays[0].sizes)
     return _in_order(equation, arrays, moves, "a window moves along this axis")
 
 
@@ -40,7 +42,7 @@ def _in_order(equation: Equation, operands: Sequence[Operand], moves: Sequence[i
         for one, same in zip(operands[0].axes, other.axes, strict=True):
             unify(one, same, equation.because("arrays that are taken together are made up in ways that do not fit"))
     for operand, shape in zip(operands, equation.shapes, strict=True):
-        equation.mixes(operand, moves)
+        equation.note_mixing(operand, moves)
         axes = list(operand.axes)
         for axis in moves:
             freeze(axes[axis], reason)
