@@ -1,10 +1,12 @@
 """The unit groups of any JAX function of parameters, read off its traced program."""
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 from jax.interpreters import partial_eval
 
@@ -40,6 +42,7 @@ def discover(
             as batch statistics, belong to it.
         inputs: further arguments, arrays or shapes. What is no array belongs in the function (`functools.partial`).
         outputs: which of the results count: `lambda result: result[0]` leaves out the batch statistics that are returned.
+            Arrays that only the others depend on are in the groups of those that they go with.
         trained: tells of an array's path whether it is trained, which gives its axes their roles. By default integers are not,
             nor are, where the tree holds a collection `params`, the arrays of other collections.
 
@@ -51,29 +54,67 @@ def discover(
     """
     arrays = _arrays(params)
     _arrays(inputs, "inputs")
-    program, used = _trace(lambda *arguments: outputs(function(*arguments)), params, *inputs)
+    program, counted = _trace(function, outputs, params, *inputs)
+    is_trained = trained or _by_collection([path for path, _ in arrays])
+    state = [path for path, array in arrays if not is_trained(path) or not jnp.issubdtype(array.dtype, jnp.inexact)]
+    shapes = [jax.typeof(leaf) for leaf in jax.tree.leaves(inputs)]
+    symmetry = _read_off(program, counted, counted, arrays, shapes, state)
+    if all(counted):
+        return symmetry
+    # statistics that only the other results depend on belong to their units, unless those results tell of less than this
+    wider = _read_off(program, [True] * len(counted), counted, arrays, shapes, state)
+    unused = {axis.path for axis in symmetry.rigid if axis.axis is None}
+    return wider if _told(wider, unused) == _told(symmetry, unused) else symmetry
+
+
+def _trace(function: Callable[..., Any], outputs: Callable[[Any], Any], *arguments: PyTree) -> tuple[ClosedJaxpr, list[bool]]:
+    """The program, and which of its results count."""
+
+    def both(*arguments: PyTree) -> tuple[Any, Any]:
+        results = function(*arguments)
+        return outputs(results), results
+
+    program, shapes = jax.make_jaxpr(both, return_shape=True)(*arguments)
+    number = len(jax.tree.leaves(shapes[0]))
+    chosen = {id(result) for result in program.jaxpr.outvars[:number]}
+    return program, [place < number or id(result) in chosen for place, result in enumerate(program.jaxpr.outvars)]
+
+
+def _read_off(
+    program: ClosedJaxpr,
+    wanted: Sequence[bool],
+    counted: Sequence[bool],
+    arrays: Sequence[tuple[str, Any]],
+    inputs: Sequence[Any],
+    state: Sequence[str],
+) -> Symmetry:
+    """The symmetry that the program shows without what the results that are wanted do not depend on."""
+    program, used = _without_dead_code(program, wanted)
     axes: Axes = {path: tuple(map(_marked, array.shape)) for path, array in arrays}
     operands = [Operand(axes[path], frozenset([path])) for path, _ in arrays]
-    operands += [rigid(leaf.shape, Reason("an axis of the input")) for leaf in map(jax.typeof, jax.tree.leaves(inputs))]
+    operands += [rigid(array.shape, Reason("an axis of the input")) for array in inputs]
     results, findings = follow(program, [operand for operand, kept in zip(operands, used, strict=True) if kept])
-    for result in results:
+    for result in itertools.compress(results, itertools.compress(counted, wanted)):
         result.use_as_numbers(Reason("positions along this axis are an output"))
         for layout in result.axes:
             freeze(layout, Reason("an axis of the output"))
     taken = {path: axes[path] for (path, _), kept in zip(arrays, used, strict=False) if kept}
-    is_trained = trained or _by_collection([path for path, _ in arrays])
-    state = [path for path, array in arrays if not is_trained(path) or not jax.numpy.issubdtype(array.dtype, jax.numpy.inexact)]
     bases = settle(taken, findings)
     found = nested(groups(taken, findings, state), taken, findings, bases)
     return Symmetry(tuple(found), tuple(_rigid_axes(axes, taken)))
 
 
-def _trace(function: Callable[..., Any], *arguments: PyTree) -> tuple[ClosedJaxpr, list[bool]]:
-    """The program without what its results do not depend on, and which arrays they do depend on."""
-    program = jax.make_jaxpr(function)(*arguments)
-    jaxpr, used = partial_eval.dce_jaxpr(program.jaxpr, [True] * len(program.jaxpr.outvars))
+def _without_dead_code(program: ClosedJaxpr, wanted: Sequence[bool]) -> tuple[ClosedJaxpr, list[bool]]:
+    """The program with the results that are wanted, and which of its arguments they depend on."""
+    jaxpr, used = partial_eval.dce_jaxpr(program.jaxpr, list(wanted))
     constants = dict(zip(program.jaxpr.constvars, program.consts, strict=True))
     return ClosedJaxpr(jaxpr, [constants[variable] for variable in jaxpr.constvars]), list(used)
+
+
+def _told(symmetry: Symmetry, unused: Set[str]) -> set[Any]:
+    """What a symmetry tells of the arrays that are used."""
+    told = ((frozenset(axis for axis in group.axes if axis.path not in unused), group) for group in symmetry.values())
+    return {(axes, group.size, group.sets, group.conditions) for axes, group in told if axes}
 
 
 def _arrays(tree: PyTree, name: str = "params") -> list[tuple[str, Any]]:

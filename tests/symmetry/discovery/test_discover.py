@@ -108,10 +108,20 @@ def test_a_primitive_that_is_not_followed_is_named():
 def test_outputs_that_do_not_count_hide_nothing():
     def function(params, x):
         hidden = jnp.tanh(x @ params["w1"])
-        return hidden @ params["w2"], hidden.mean(0)
+        return hidden @ params["w2"], hidden.mean(0), hidden[:, :3]
 
     assert list(discover(function, mlp_params(), INPUTS)) == []
     assert list(discover(function, mlp_params(), INPUTS, outputs=lambda results: results[0])) == ["w1"]
+
+
+def test_statistics_that_only_other_outputs_depend_on_belong_to_their_units():
+    def function(params, x):
+        hidden = jnp.tanh(x @ params["w1"])
+        return hidden @ params["w2"], 0.9 * params["mean"] + 0.1 * hidden.mean(0)
+
+    params = mlp_params() | {"mean": jnp.zeros(4)}
+    symmetry = discover(function, params, INPUTS, outputs=lambda results: results[0], trained=lambda path: path != "mean")
+    assert [(axis.path, axis.role) for axis in symmetry["w1"].axes] == [("w1", "fan-in"), ("w2", "fan-out"), ("mean", "state")]
 
 
 def test_a_table_to_read():
