@@ -63,8 +63,8 @@ def discover(
     taken = {path: axes[path] for (path, _), kept in zip(arrays, used, strict=False) if kept}
     is_trained = trained or _by_collection([path for path, _ in arrays])
     state = [path for path, array in arrays if not is_trained(path) or not jax.numpy.issubdtype(array.dtype, jax.numpy.inexact)]
-    bases = settle(taken, findings)
-    found = nested(groups(taken, findings, state), taken, findings, bases)
+    families = settle(taken, findings)
+    found = nested(groups(taken, findings, state), taken, findings, families)
     return Symmetry(tuple(found), tuple(_rigid_axes(axes, taken)))
 
 

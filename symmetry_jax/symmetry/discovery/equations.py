@@ -9,6 +9,9 @@ from symmetry_jax.symmetry.discovery.operands import Operand, rigid
 from symmetry_jax.symmetry.discovery.sources import Reason
 from symmetry_jax.symmetry.units import Role
 
+# the members by position, of a factor along another one beside it
+Families = dict[tuple[Factor, Factor], dict[int, Factor]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Array:
