@@ -55,7 +55,7 @@ class Findings:
     members: dict[tuple[Factor, Factor, int], Factor] = dataclasses.field(default_factory=dict)
 
     def saw(self, operand: Operand, scans: tuple[Layout, ...]) -> None:
-        """Notes an array; where its entries are positions along an axis, it moves with that axis like those which have it."""
+        """Notes an array and the scans that it is in; one whose entries are positions along an axis has that axis as well."""
         self.arrays.append(Array(operand.layouts, scans))
 
 

@@ -1,9 +1,10 @@
-"""Families: a factor that is another one at each position of an axis beside it, of which positions are taken one by one.
+"""Families: where positions of an axis are taken one by one, a factor beside it is another one at each of them.
 
 A matrix may make queries, keys and values side by side, reshaped to (3, heads, dimensions) and taken apart: dimensions of
 queries and of keys are then permuted together, those of values by themselves. So where one position of an axis is taken, the
-factors beside it become members of a family, free of each other until they meet. That is right where the members could be
-permuted apart from each other (see `nesting`), and where it can be said of the parameters; or else members are one again.
+factors beside it become members of a family, free of each other until they meet; the factor that they are members of is their
+base. That is right where the base could be permuted in another way at each position (see `nesting`), and where the members can
+be said of the parameters; or else they are all one with their base again.
 """
 
 from symmetry_jax.symmetry.discovery.equations import Equation, Families, Findings
@@ -30,7 +31,7 @@ UNTAKEN = Reason("where positions beside it are taken apart it is not taken")
 
 
 def settle(axes: Axes, findings: Findings) -> Families:
-    """Makes the members of a family one where they have to be, and puts the others into the layouts of the parameters.
+    """Makes members one with their base where they have to be, and puts the others into the layouts of the parameters.
 
     A family is kept only if writing it out leaves its base in no parameter: what is demanded of one member would be lost there.
 
@@ -57,9 +58,9 @@ def settle(axes: Axes, findings: Findings) -> Families:
 
 
 def _families(findings: Findings) -> Families:
-    """The families that there are once all members are one that cannot be permuted apart from each other.
+    """The families that are left once members which cannot be permuted apart from each other are one with their base.
 
-    The members of a base differ along one axis: along a second one they are all alike.
+    The members of a base differ along one axis only; those along a second one are one with it.
     """
     while True:
         families: Families = {}
@@ -99,6 +100,7 @@ def _expanded(layout: Layout, families: Families) -> Layout:
 
 
 def _member(part: Layout, along: Factor, position: int, families: Families) -> Layout:
+    """The member at a position, of a part that has a family along this axis; any other part as it is."""
     if not isinstance(part, Factor) or (part, along) not in families:
         return part
     return families[part, along].get(position) or Factor(part.size, UNTAKEN)
@@ -121,6 +123,7 @@ def taken_at(equation: Equation, operand: Operand, number: int, position: int) -
 
 
 def _copied(findings: Findings, layout: Layout, along: Factor, position: int) -> Layout:
+    """The layout with a member in the place of each factor that may be permuted; the same one whenever it is asked for."""
     layout = resolved(layout)
     if not isinstance(layout, Factor):
         return type(layout)(tuple(_copied(findings, part, along, position) for part in layout.parts))
