@@ -99,8 +99,8 @@ def _read_off(
         for layout in result.axes:
             freeze(layout, Reason("an axis of the output"))
     taken = {path: axes[path] for (path, _), kept in zip(arrays, used, strict=False) if kept}
-    bases = settle(taken, findings)
-    found = nested(groups(taken, findings, state), taken, findings, bases)
+    families = settle(taken, findings)
+    found = nested(groups(taken, findings, state), taken, findings, families)
     return Symmetry(tuple(found), tuple(_rigid_axes(axes, taken)))
 
 

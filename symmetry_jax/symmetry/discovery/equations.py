@@ -9,6 +9,9 @@ from symmetry_jax.symmetry.discovery.operands import Operand, rigid
 from symmetry_jax.symmetry.discovery.sources import Reason
 from symmetry_jax.symmetry.units import Role
 
+# the members by position, of a factor along another one beside it
+Families = dict[tuple[Factor, Factor], dict[int, Factor]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Array:
@@ -52,7 +55,7 @@ class Findings:
     members: dict[tuple[Factor, Factor, int], Factor] = dataclasses.field(default_factory=dict)
 
     def saw(self, operand: Operand, scans: tuple[Layout, ...]) -> None:
-        """Notes an array; where its entries are positions along an axis, it moves with that axis like those which have it."""
+        """Notes an array and the scans that it is in; one whose entries are positions along an axis has that axis as well."""
         self.arrays.append(Array(operand.layouts, scans))
 
 

@@ -1,12 +1,13 @@
-"""Families: a factor that is another one at each position of an axis beside it, of which positions are taken one by one.
+"""Families: where positions of an axis are taken one by one, a factor beside it is another one at each of them.
 
 A matrix may make queries, keys and values side by side, reshaped to (3, heads, dimensions) and taken apart: dimensions of
 queries and of keys are then permuted together, those of values by themselves. So where one position of an axis is taken, the
-factors beside it become members of a family, free of each other until they meet. That is right where the members could be
-permuted apart from each other (see `nesting`), and where it can be said of the parameters; or else members are one again.
+factors beside it become members of a family, free of each other until they meet; the factor that they are members of is their
+base. That is right where the base could be permuted in another way at each position (see `nesting`), and where the members can
+be said of the parameters; or else they are all one with their base again.
 """
 
-from symmetry_jax.symmetry.discovery.equations import Equation, Findings
+from symmetry_jax.symmetry.discovery.equations import Equation, Families, Findings
 from symmetry_jax.symmetry.discovery.grouping import Axes
 from symmetry_jax.symmetry.discovery.layouts import (
     ONE,
@@ -25,68 +26,63 @@ from symmetry_jax.symmetry.discovery.nesting import neighbours
 from symmetry_jax.symmetry.discovery.operands import Operand
 from symmetry_jax.symmetry.discovery.sources import Reason
 
-Families = dict[tuple[Factor, Factor], dict[int, Factor]]  # the members by position, of a factor along another
-Bases = dict[Factor, Factor]  # of each member, and of what it is made of, the factor that it is a member of
 APART = Reason("it differs from position to position of an axis that is taken apart")
-UNUSED = Reason("no output depends on it")
+UNTAKEN = Reason("where positions beside it are taken apart it is not taken")
 
 
-def settle(axes: Axes, findings: Findings) -> Bases:
-    """Makes the members of a family one where they have to be, and puts the others into the layouts of the parameters.
+def settle(axes: Axes, findings: Findings) -> Families:
+    """Makes members one with their base where they have to be, and puts the others into the layouts of the parameters.
+
+    A family is kept only if writing it out leaves its base in no parameter: what is demanded of one member would be lost there.
 
     Args:
         axes: the layouts of the parameters' axes, each an object that stands for this axis alone.
         findings: what following the program brought to light.
+
+    Returns:
+        The families that are left, in terms of what their factors turned out to be.
     """
-    families: Families = {}
-    while not _consistent(axes, findings, families):
-        pass
-    for layouts in axes.values():
-        for layout in layouts:
-            if isinstance(layout, Factor):
-                layout.form = _expanded(resolved(layout), families)
-    members = ((one, base) for (base, _), family in families.items() for one in family.values())
-    return {part: base for member, base in members for part in factors(member)}
+    marked = [layout for layouts in axes.values() for layout in layouts if isinstance(layout, Factor)]
+    while True:
+        families = _families(findings)
+        written = [_expanded(layout, families) for layout in marked]
+        left = {factor for layout in written for factor in factors(layout)}
+        unsaid = [key for key in findings.members if resolved(key[0]) in left]
+        if not unsaid:
+            break
+        for key in unsaid:
+            unify(key[0], findings.members.pop(key), APART)
+    for layout, form in zip(marked, written, strict=True):
+        layout.form = form
+    return families
 
 
-def _consistent(axes: Axes, findings: Findings, families: Families) -> bool:
-    """Gathers the families that there are by now; whether all of their members are as they have to be."""
-    families.clear()
-    consistent = True
-    beside = neighbours(_bases(findings), findings)
-    for (base, along, position), member in list(findings.members.items()):
-        one, other = resolved(base), resolved(along)
-        if (
-            isinstance(one, Factor)
-            and isinstance(other, Factor)
-            and other in beside.get(one, [])
-            and all(_follows(one, other, layout) for layouts in axes.values() for layout in layouts)
-        ):
-            same = families.setdefault((one, other), {}).setdefault(position, member)
-        else:
-            del findings.members[base, along, position]
-            same = base
-        if resolved(same) is not resolved(member):
-            unify(same, member, APART)
-            consistent = False
-    return consistent
+def _families(findings: Findings) -> Families:
+    """The families that are left once members which cannot be permuted apart from each other are one with their base.
+
+    The members of a base differ along one axis only; those along a second one are one with it.
+    """
+    while True:
+        families: Families = {}
+        differ: dict[Factor, Factor] = {}  # the axis along which the members of each base differ
+        alike: list[tuple[tuple[Factor, Factor, int], Layout]] = []
+        beside = neighbours(_bases(findings), findings)
+        for key, member in findings.members.items():
+            base, along, same = resolved(key[0]), resolved(key[1]), resolved(key[0])
+            if isinstance(base, Factor) and along in beside.get(base, []) and differ.setdefault(base, along) is along:
+                same = families.setdefault((base, along), {}).setdefault(key[2], member)
+            if same is not member:
+                alike.append((key, same))
+        if not alike:
+            return families
+        for key, same in alike:
+            unify(same, findings.members.pop(key), APART)
 
 
 def _bases(findings: Findings) -> list[Factor]:
     """The factors that have members and may be permuted."""
     bases = (resolved(base) for base, _, _ in findings.members)
     return [base for base in bases if isinstance(base, Factor) and base.rigid is None]
-
-
-def _follows(factor: Factor, along: Factor, layout: Layout) -> bool:
-    """Whether a factor occurs along an axis only as a faster digit than another one, so that each member has its own ranges."""
-    layout = resolved(layout)
-    if isinstance(layout, Factor):
-        return layout is not factor
-    parts = layout.parts
-    first = next((number for number, part in enumerate(parts) if part is along), len(parts))
-    first = first if isinstance(layout, Product) else len(parts)
-    return all(_follows(factor, along, part) or (part is factor and number > first) for number, part in enumerate(parts))
 
 
 def _expanded(layout: Layout, families: Families) -> Layout:
@@ -104,9 +100,10 @@ def _expanded(layout: Layout, families: Families) -> Layout:
 
 
 def _member(part: Layout, along: Factor, position: int, families: Families) -> Layout:
+    """The member at a position, of a part that has a family along this axis; any other part as it is."""
     if not isinstance(part, Factor) or (part, along) not in families:
         return part
-    return families[part, along].get(position) or Factor(part.size, UNUSED)
+    return families[part, along].get(position) or Factor(part.size, UNTAKEN)
 
 
 def taken_at(equation: Equation, operand: Operand, number: int, position: int) -> Operand | None:
@@ -126,6 +123,7 @@ def taken_at(equation: Equation, operand: Operand, number: int, position: int) -
 
 
 def _copied(findings: Findings, layout: Layout, along: Factor, position: int) -> Layout:
+    """The layout with a member in the place of each factor that may be permuted; the same one whenever it is asked for."""
     layout = resolved(layout)
     if not isinstance(layout, Factor):
         return type(layout)(tuple(_copied(findings, part, along, position) for part in layout.parts))

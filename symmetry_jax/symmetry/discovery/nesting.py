@@ -10,34 +10,77 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from symmetry_jax.symmetry.discovery.equations import Findings
+from symmetry_jax.symmetry.discovery.equations import Families, Findings
 from symmetry_jax.symmetry.discovery.grouping import Axes, unit_axes
 from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, factors, resolved
 from symmetry_jax.symmetry.units import UnitGroup
 
+Origins = dict[Factor, list[tuple[Factor, Factor, int]]]  # of a member: its base, the axis along which it differs, where
 
-def nested(
-    found: Sequence[tuple[Factor, UnitGroup]], axes: Axes, findings: Findings, bases: Mapping[Factor, Factor]
-) -> list[UnitGroup]:
+
+def nested(found: Sequence[tuple[Factor, UnitGroup]], axes: Axes, findings: Findings, families: Families) -> list[UnitGroup]:
     """The groups, each with what its units lie apart in and on what condition they may be permuted.
 
     Args:
         found: the groups and their factors.
         axes: the layouts of the parameters' axes.
         findings: what following the program brought to light.
-        bases: for a member of a family the factor that stands for all members where they lie side by side.
+        families: the families whose members stand for their base in single positions; a member lies apart in something only
+            where its base does so as well.
     """
-    beside = neighbours([*(factor for factor, _ in found), *bases.values()], findings)
+    beside = neighbours([*(factor for factor, _ in found), *(base for base, _ in families)], findings)
     names = {factor: group.name for factor, group in found}
+    origins = _origins(families)
     groups = []
     for factor, group in found:
-        both = {factor, bases.get(factor, factor)}
-        around = set(beside.get(bases.get(factor, factor), []))
-        outer = [other for other in beside[factor] if around & {other, bases.get(other, other)}]
+        outer = [other for other in beside[factor] if _lie_beside(factor, other, beside, families, origins)]
+        both = _with_bases(factor, origins)
         conditions = [str(one.reason) for one in findings.conditions if both & set(factors(one.axis))]
         inside = tuple(_outer(other, names.get(other, ""), factor, group, axes) for other in outer)
         groups.append(dataclasses.replace(group, inside=inside, conditions=tuple(dict.fromkeys(conditions))))
     return groups
+
+
+def _origins(families: Families) -> Origins:
+    """Of each factor that is a member or a part of one: all bases, the axis that members differ along, and the position."""
+    origins: Origins = {}
+    for (base, along), family in families.items():
+        for position, member in family.items():
+            for part in dict.fromkeys(factors(member)):
+                origins.setdefault(part, []).append((base, along, position))
+    return origins
+
+
+def _with_bases(factor: Factor, origins: Origins) -> set[Factor]:
+    """A factor, its bases, theirs, and so on."""
+    found, waiting = {factor}, [factor]
+    while waiting:
+        bases = {base for base, _, _ in origins.get(waiting.pop(), [])} - found
+        found |= bases
+        waiting += bases
+    return found
+
+
+def _lie_beside(
+    factor: Factor, other: Factor, beside: Mapping[Factor, Sequence[Factor]], families: Families, origins: Origins
+) -> bool:
+    """Whether of two factors that lie beside each other the bases do so as well, each in all of its arrays."""
+    found, waiting = {(factor, other)}, [(factor, other)]
+    while waiting:
+        inner, outer = waiting.pop()
+        for base, along, position in origins.get(inner, []):
+            around = (
+                one
+                for one in beside.get(base, [])
+                if one is outer or outer in factors(families.get((one, along), {}).get(position, one))
+            )
+            one = next(around, None)
+            if one is None:
+                return False
+            if (base, one) not in found:
+                found.add((base, one))
+                waiting.append((base, one))
+    return True
 
 
 def _outer(outer: Factor, name: str, inner: Factor, group: UnitGroup, axes: Axes) -> UnitGroup:

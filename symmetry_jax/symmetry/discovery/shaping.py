@@ -143,9 +143,9 @@ def _part(equation: Equation, operand: Operand, number: int, start: int, stop: i
     """Every stride-th position of one axis, from start to stop."""
     axis = operand.axes[number]
     one = taken_at(equation, operand, number, start) if axis.size > 1 and stop - start == 1 else None
-    reason = equation.because("a part of this axis is taken that is no part of what it is made of")
     if one is not None:
         return one
+    reason = equation.because("a part of this axis is taken that is no part of what it is made of")
     kept = _every(_range(axis, start, stop, reason), stride, reason)
     return operand.with_axes([*operand.axes[:number], kept, *operand.axes[number + 1 :]])
 
