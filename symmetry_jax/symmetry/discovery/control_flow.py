@@ -35,7 +35,7 @@ def scan(equation: Equation, operands: list[Operand]) -> list[Operand]:
     carried = _carried(equation, start)
     slices = [operand.with_axes(operand.axes[1:]) for operand in scanned]
     results = equation.read(params["jaxpr"], [*constants, *carried, *slices], (*equation.scans, step))
-    _settle(equation, carried, results[: len(carried)])
+    _close(equation, carried, results[: len(carried)])
     stacked = [operand.with_axes((step, *operand.axes)) for operand in results[len(carried) :]]
     return [*carried, *stacked]
 
@@ -49,7 +49,7 @@ def repeat(equation: Equation, operands: list[Operand]) -> list[Operand]:
     (go,) = equation.read(params["cond_jaxpr"], [*operands[:asked], *carried], equation.scans)
     go.use_as_numbers(equation.because("positions along this axis decide how often"))
     results = equation.read(params["body_jaxpr"], [*operands[asked : asked + done], *carried], equation.scans)
-    _settle(equation, carried, results)
+    _close(equation, carried, results)
     return carried
 
 
@@ -89,7 +89,7 @@ def _carried(equation: Equation, start: Sequence[Operand]) -> list[Operand]:
     return carried
 
 
-def _settle(equation: Equation, carried: Sequence[Operand], results: Sequence[Operand]) -> None:
+def _close(equation: Equation, carried: Sequence[Operand], results: Sequence[Operand]) -> None:
     """What a step ends with is what the next one begins with."""
     reason = equation.because(CARRIED)
     for begin, end in zip(carried, results, strict=True):

@@ -62,7 +62,7 @@ def _families(findings: Findings) -> Families:
 
     The members of a base differ along one axis only; those along a second one are one with it.
     """
-    while True:
+    while findings.members:
         families: Families = {}
         differ: dict[Factor, Factor] = {}  # the axis along which the members of each base differ
         alike: list[tuple[tuple[Factor, Factor, int], Layout]] = []
@@ -77,6 +77,7 @@ def _families(findings: Findings) -> Families:
             return families
         for key, same in alike:
             unify(same, findings.members.pop(key), APART)
+    return {}
 
 
 def _bases(findings: Findings) -> list[Factor]:

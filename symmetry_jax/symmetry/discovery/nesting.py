@@ -116,6 +116,7 @@ def _others(axes: Sequence[Layout]) -> Iterator[tuple[Factor, list[Factor]]]:
 
     Scans count as axes: an array that is made at every step lies along the steps.
     """
+    # what lies in ranges of another axis is not beside every entry: counted twice, it is not there once
     digits = [[*_digits(resolved(axis)), *2 * _in_ranges(resolved(axis))] for axis in axes]
     for number, axis in enumerate(axes):
         others = [digit for other, found in enumerate(digits) if other != number for digit in found]
