@@ -204,3 +204,8 @@ def test_units_that_are_normalised_may_be_permuted(network):
         assert len(states.axes) == 2
         later = permute({"batch_stats": found["batch_stats"]}, states, order)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), {"batch_stats": moved["batch_stats"]}, later)
+
+
+def test_an_mlp_too_large_for_any_machine():
+    with pytest.raises(InputError, match=r"widths=\(100000, 100000\): .* weights, and at most 268,435,456 are possible"):
+        MLP((100_000, 100_000), 3).symmetry((5,))

@@ -51,12 +51,14 @@ class Operand:
 
     def within(self, dtype: Any, reason: Reason) -> "Operand":
         """As numbers of a type, which may be too narrow to tell positions apart or to hold a constant."""
-        points, kept = self, self.constant
-        if kept is not None and np.asarray(kept).astype(dtype) != kept:
-            points = dataclasses.replace(points, constant=None)
+        result, kept = self, self.constant
+        with np.errstate(all="ignore"):  # what does not fit is what is looked for
+            lost = kept is not None and np.asarray(kept).astype(dtype) != kept
+        if lost:
+            result = dataclasses.replace(result, constant=None)
         if self.points is not None and self.points.size > _most(dtype):
-            points = dataclasses.replace(points, spoiled=self.spoiled or reason)
-        return points
+            result = dataclasses.replace(result, spoiled=self.spoiled or reason)
+        return result
 
     def plain(self) -> "Operand":
         """The same axes, with nothing known about the entries."""

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.nested import permute_each
 from symmetry_jax.symmetry.units import PyTree, Symmetry, UnitGroup
 
@@ -51,7 +52,12 @@ def verify(
 
     Returns:
         The errors of each group, by its name.
+
+    Raises:
+        InputError: where parameters are shapes alone.
     """
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(params)):
+        raise InputError("params holds shapes: to verify takes arrays, though to discover does not")
     moved = _shaken(params, jax.random.fold_in(key, 0))
     projected = _projected(lambda given: outputs(function(given, *inputs)), jax.random.fold_in(key, 1))
     gradient = jax.jit(jax.grad(projected, has_aux=True, allow_int=True)) if _reversible(projected, moved) else None
@@ -121,4 +127,6 @@ def _difference(one: PyTree, other: PyTree) -> float:
 
 def _numbers(leaf: Any) -> np.ndarray:
     """An array to compare; the gradients of integers are nothing."""
-    return np.zeros(()) if leaf.dtype == jax.dtypes.float0 else np.asarray(leaf, np.float64)
+    if leaf.dtype == jax.dtypes.float0:
+        return np.zeros(())
+    return np.asarray(leaf, np.complex128 if jnp.iscomplexobj(leaf) else np.float64)

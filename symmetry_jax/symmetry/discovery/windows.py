@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from symmetry_jax.symmetry.discovery.elementwise import align
 from symmetry_jax.symmetry.discovery.equations import Equation, rule
-from symmetry_jax.symmetry.discovery.layouts import free, freeze, unify
+from symmetry_jax.symmetry.discovery.layouts import free, freeze
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
 
 
@@ -38,9 +38,6 @@ def window(equation: Equation, operands: list[Operand]) -> list[Operand]:
 
 def _in_order(equation: Equation, operands: Sequence[Operand], moves: Sequence[int], text: str) -> list[Operand]:
     reason, results = equation.because(text), []
-    for other in operands[1:]:
-        for one, same in zip(operands[0].axes, other.axes, strict=True):
-            unify(one, same, equation.because("arrays that are taken together are made up in ways that do not fit"))
     for operand, shape in zip(operands, equation.shapes, strict=True):
         equation.note_mixing(operand, moves)
         axes = list(operand.axes)

@@ -156,6 +156,21 @@ def test_verify_sees_through_a_start_at_which_all_units_are_equal():
     assert verify(Symmetry((false,)), mlp, params, INPUTS, key=jax.random.key(0))["half"].outputs > 1e-2
 
 
+def test_verify_compares_imaginary_parts():
+    def function(params, x):
+        outputs = mlp(params, x)
+        return jax.lax.complex(jnp.zeros_like(outputs), outputs)
+
+    false = UnitGroup("half", 4, (UnitAxis("w1", 1, "fan-in"),))
+    errors = verify(Symmetry((false,)), function, mlp_params(), INPUTS, key=jax.random.key(0))
+    assert errors["half"].outputs > 1e-2
+
+
+def test_verify_takes_arrays():
+    with pytest.raises(InputError, match="params holds shapes"):
+        verify(Symmetry(()), mlp, jax.eval_shape(mlp_params), INPUTS, key=jax.random.key(0))
+
+
 def test_verify_without_gradients_in_reverse():
     case = iterated()
     errors = verify(found_in(case), case.function, case.params, *case.inputs, key=jax.random.key(0))
