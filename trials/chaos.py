@@ -72,7 +72,7 @@ def chaos(command: Command, folder: Path, kills: int, draw: random.Random) -> di
     while len(found) < kills:
         workdir = folder / f"study{studies}"
         studies += 1
-        found += _torment(command, workdir, cache, draw, seconds, kills - len(found))
+        found += _torment(command, workdir, cache, draw, seconds, expected, kills - len(found))
         finish(command, workdir, cache)
         differences += [f"{workdir.name}: {name}" for name, digest in bits(workdir).items() if digest != expected.get(name)]
         remains += [f"{workdir.name}: {name}" for name in leftovers(workdir)]
@@ -90,12 +90,14 @@ def chaos(command: Command, folder: Path, kills: int, draw: random.Random) -> di
     }
 
 
-def _torment(command: Command, workdir: Path, cache: Path, draw: random.Random, seconds: float, most: int) -> list[Kill]:
+def _torment(
+    command: Command, workdir: Path, cache: Path, draw: random.Random, seconds: float, expected: dict[str, str], most: int
+) -> list[Kill]:
     """Kills one study, again and again, until it is finished or was killed often enough."""
     found: list[Kill] = []
     while len(found) < most:
         kill = _run_and_kill(command, workdir, cache, draw, seconds)
-        if kill is None:
+        if kill is None or (_died_unheard(kill) and bits(workdir) == expected):
             break
         found.append(kill)
     return found
@@ -118,6 +120,11 @@ def _run_and_kill(command: Command, workdir: Path, cache: Path, draw: random.Ran
     process.send_signal(number)
     code = process.wait()
     return Kill(number, moment, code, time.monotonic() - begun) if code != 0 else None  # it may have ended before
+
+
+def _died_unheard(kill: Kill) -> bool:
+    """Whether a signal that can be heard was not: right before it exits, Python itself lets go of the handlers."""
+    return kill.number != signal.SIGKILL and kill.exit_code == -kill.number
 
 
 def _trace(workdir: Path, moment: str) -> object:
