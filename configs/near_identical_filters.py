@@ -3,7 +3,9 @@
     python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=DIR
 
 A small CNN on scikit-learn's handwritten digits. In each convolutional layer filters 0 and 1 are twins that start epsilon
-apart. Presets: `smoke` (half a minute), none (about five minutes on two cores), `full` (one accelerator).
+apart. Presets: `smoke` (half a minute), none (about five minutes on two cores), `full` (one accelerator); and `model=PATH`,
+which trains a network of your own instead: a Python file that defines `init(key, inputs)`, which returns parameters, and
+`apply(params, inputs)`, which returns logits. Its groups of units are read off the program, and each has twins.
 
 Found: tied twins stay tied in every bit. With tanh distance grows by a factor (1.2 to 6.7 in the median seed) that does not
 depend on epsilon until float32 rounds; with relu twins forget how close they were, most of them at the first step.
@@ -12,6 +14,11 @@ depend on epsilon until float32 rounds; with relu twins forget how close they we
 from ml_collections import ConfigDict
 
 from symmetry_jax.errors import choose
+from symmetry_jax.learning.own_models import digest_of
+
+OWN = "model="
+OF_THE_CNN = ("filters", "strides", "kernel", "padding", "head", "lowering", "quotient_steps")
+AXES_OF_THE_CNN = ("activation", "initializer", "bias", "constant")
 
 
 def get_config(preset: str = "") -> ConfigDict:
@@ -58,7 +65,19 @@ def get_config(preset: str = "") -> ConfigDict:
     config.wave = 0  # runs resident at once, so that a sweep passes that is larger than memory; 0 for as many as fit well
     config.save_seconds = 60.0  # at least, between two checkpoints; a study loses no more than this when it is killed
     config.save_steps = 0  # save at every multiple of so many steps as well; 0 to go by the clock alone
+    if preset.startswith(OWN):
+        return _own(config, preset.removeprefix(OWN))
     return choose("preset", preset, _PRESETS)(config)
+
+
+def _own(config: ConfigDict, path: str) -> ConfigDict:
+    for name in OF_THE_CNN:
+        del config[name]
+    for name in AXES_OF_THE_CNN:
+        del config.sweep[name]
+    config.model = path
+    config.model_digest = digest_of(path)  # a study goes on only with the file that it began with
+    return config
 
 
 def _smoke(config: ConfigDict) -> ConfigDict:

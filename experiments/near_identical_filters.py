@@ -4,6 +4,8 @@ A CNN learns digits. In each of its convolutional layers two filters are twins: 
 weights, minibatches and direction between the twins are used at every epsilon, so that growth can be compared along it.
 Two more sweeps are in float64: some of the same twins, to tell rounding from saturation, and the network with both pairs tied
 beside its quotient network, in which each pair is one filter.
+
+With `model=PATH` the network is the user's own: twins in every group of units that its program shows.
 """
 
 import dataclasses
@@ -20,9 +22,10 @@ from symmetry_jax.learning.convolution import LOWERINGS
 from symmetry_jax.learning.data.datasets import DATASETS
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, HEADS
 from symmetry_jax.learning.optimizers import OPTIMIZERS, Optimizer
+from symmetry_jax.learning.own_models import OwnModel, load_own_model
 from symmetry_jax.learning.process import Measure, Process
 from symmetry_jax.learning.quotients import merged, merged_optimizer
-from symmetry_jax.learning.starts import INITIALIZERS, Blocks, Pairs, Start, biased, draw, near_tied, tied
+from symmetry_jax.learning.starts import INITIALIZERS, Blocks, Pairs, Start, biased, draw, drawn, near_tied, tied
 from symmetry_jax.learning.tasks import MINIBATCHES, Dataset, Task, classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.separation import smallest_separation, twin_angle, twin_separation, twin_weights
@@ -46,28 +49,42 @@ from symmetry_jax.symmetry.units import Symmetry
 QUESTION = "Do two convolutional filters that start almost equal grow apart?"
 
 STATIC = ("activation", "optimizer", "initializer")
+STATIC_OF_OWN = ("optimizer",)
 
 Static = Mapping[str, Any]  # the settings of one program that are names
+
+
+@dataclasses.dataclass(frozen=True)
+class _Network:
+    """What is trained: a network, its start before there are twins, its groups, the twins, and measures of theirs alone."""
+
+    model: CNN | OwnModel
+    start: Start
+    symmetry: Symmetry
+    pairs: Pairs
+    weights: tuple[Measure, ...] = ()
 
 
 def build(config: ConfigDict) -> list[Program]:
     """For each point of the static axes near-tied filters, a few of them in float64, and the quotient comparison."""
     data = choose("dataset", config.dataset, DATASETS)()
     precision = choose("precision", config.precision, PRECISIONS)
-    points = parse_axes(config.sweep, config.zipped).split(STATIC)
+    names = STATIC_OF_OWN if "model" in config else STATIC
+    points = parse_axes(config.sweep, config.zipped).split(names)
     for static, axes in points:
-        _check_axes(config, static, axes)
+        _check_axes(config, names, static, axes)
     programs = [_twins(config, data, static, axes, precision) for static, axes in points]
     if precision == "float32":
-        programs += [_exact(config, data, static, axes) for static, axes in points if static["activation"] not in KINKED]
-    networks = ("tied", "quotient")
+        smooth = [point for point in points if point[0].get("activation") not in KINKED]
+        programs += [_exact(config, data, static, axes) for static, axes in smooth]
+    networks = () if "model" in config else ("tied", "quotient")
     return programs + [_quotient(config, data, *point, network) for point in points for network in networks]
 
 
 def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes, precision: Precision) -> Program:
-    model = _model(config, data, static)
-    symmetry, pairs, task = model.symmetry(data.shape), _pairs(config), _task(config, model)
-    process = descend(task, _optimizer(static), near_tied(_start(model, static), symmetry, pairs))
+    network = _own_network(config, data) if "model" in config else _network(config, data, static)
+    symmetry, pairs, task = network.symmetry, network.pairs, _task(config, network.model)
+    process = descend(task, _optimizer(static), near_tied(network.start, symmetry, pairs))
     measures = (
         minibatch_loss(),
         minibatch_accuracy(),
@@ -78,10 +95,27 @@ def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes, precis
         first_nonfinite_step(),
         evaluate_loss(task),
         evaluate_accuracy(task),
-        *_weights(model, data, symmetry, pairs),
+        *network.weights,
     )
     records = record_steps(config.steps, config.records, choose("spacing", config.spacing, SPACINGS))
     return Program("twins", process, measures, axes, data, records, static, precision)
+
+
+def _network(config: ConfigDict, data: Dataset, static: Static) -> "_Network":
+    """The CNN of the settings."""
+    model, pairs = _model(config, data, static), _pairs(config)
+    symmetry = model.symmetry(data.shape)
+    return _Network(model, _start(model, static), symmetry, pairs, tuple(_weights(model, data, symmetry, pairs)))
+
+
+def _own_network(config: ConfigDict, data: Dataset) -> "_Network":
+    """The user's, with twins in each group whose units stay tied: where the first of equal units is chosen they need not."""
+    model = load_own_model(config.model)
+    symmetry = model.symmetry(data)
+    pairs = {name: _twin_units(config, group.size, name) for name, group in symmetry.items() if not group.conditions}
+    if not pairs:
+        raise InputError(f"{config.model}: no units were found that may be permuted: print(discover(...)) says why")
+    return _Network(model, drawn(model), symmetry, pairs)
 
 
 def _exact(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Program:
@@ -114,7 +148,7 @@ def _merged_process(config: ConfigDict, model: CNN, data: Dataset, static: Stati
     return descend(_task(config, smaller), merged_optimizer(_optimizer(static), shapes, symmetry, blocks), start)
 
 
-def _task(config: ConfigDict, model: CNN) -> Task:
+def _task(config: ConfigDict, model: CNN | OwnModel) -> Task:
     return classification(model, config.batch_size, choose("minibatches", config.minibatches, MINIBATCHES))
 
 
@@ -143,11 +177,15 @@ def _start(model: CNN, static: Static) -> Start:
 
 def _pairs(config: ConfigDict) -> dict[str, tuple[int, int]]:
     """The twins of each convolutional layer."""
-    for number, filters in enumerate(config.filters):
-        units = [unit for unit in config.twins if type(unit) is int and 0 <= unit < filters]
-        if len(config.twins) != 2 or len(set(units)) != 2:
-            raise InputError(f"twins={config.twins} are not two filters of layer conv_{number}, which has 0..{filters - 1}")
-    return {f"conv_{number}": tuple(config.twins) for number in range(len(config.filters))}
+    names = [f"conv_{number}" for number in range(len(config.filters))]
+    return {name: _twin_units(config, filters, name) for name, filters in zip(names, config.filters, strict=True)}
+
+
+def _twin_units(config: ConfigDict, size: int, group: str) -> tuple[int, int]:
+    units = [unit for unit in config.twins if type(unit) is int and 0 <= unit < size]
+    if len(config.twins) != 2 or len(set(units)) != 2:
+        raise InputError(f"twins={config.twins} are not two units of {group}, which has 0..{size - 1}")
+    return units[0], units[1]
 
 
 def _weights(model: CNN, data: Dataset, symmetry: Symmetry, pairs: Pairs) -> Iterator[Measure]:
@@ -157,15 +195,15 @@ def _weights(model: CNN, data: Dataset, symmetry: Symmetry, pairs: Pairs) -> Ite
         yield twin_weights(symmetry, pairs, group, shape)
 
 
-def _check_axes(config: ConfigDict, static: Static, axes: Axes) -> None:
-    missing = sorted({*STATIC, "seed", "epsilon", "learning_rate"} - {*static, *axes.names})
+def _check_axes(config: ConfigDict, names: Sequence[str], static: Static, axes: Axes) -> None:
+    missing = sorted({*names, "seed", "epsilon", "learning_rate"} - {*static, *axes.names})
     if missing:
         raise InputError(f"this study needs an axis for {', '.join(missing)}")
     if any(name in axis.names and len(axis.names) > 1 for axis in axes.axes for name in VARIED):
         raise InputError(f"zipped={config.zipped}: seed and epsilon are axes of their own in this study")
     if config.check_seeds < 1:
         raise InputError(f"check_seeds={config.check_seeds}: at least 1")
-    if not 1 <= config.quotient_steps < MOST_RECORDS:
+    if "model" not in config and not 1 <= config.quotient_steps < MOST_RECORDS:
         raise InputError(f"quotient_steps={config.quotient_steps}: 1 to {MOST_RECORDS - 1:,}, since every step is recorded")
 
 
@@ -201,9 +239,11 @@ def _largest(values: xr.DataArray, valid: xr.DataArray) -> float:
 
 def _exactly(results: Results, setting: xr.Dataset) -> xr.Dataset | None:
     """The runs of a setting in float64, where there are any."""
-    if "exact" not in results or setting.activation.item() not in results["exact"].activation:
+    if "exact" not in results:
         return None
     exact = settled(results["exact"])
+    if "activation" in exact.coords and setting.activation.item() not in exact.activation:
+        return None
     return exact.sel({dim: setting[dim].item() for dim in exact.valid.dims if dim not in VARIED})
 
 
@@ -232,9 +272,10 @@ def _summary(results: xr.Dataset, twins: xr.Dataset) -> Iterator[str]:
         reference = nearest_epsilon(twins, REFERENCE)
         final = final_growth(twins).sel(epsilon=reference)
         middle = final.median("seed")
+        network = "the activation, " if "activation" in twins.coords else ""
         yield (
             f"Started {reference:g} apart, {fates_in_words(final)}: by a factor of {float(middle.min()):.2g} to "
-            f"{float(middle.max()):.2g} in the median seed, which depends on the activation, the learning rate and the layer."
+            f"{float(middle.max()):.2g} in the median seed, which depends on {network}the learning rate and the layer."
         )
 
 
@@ -256,7 +297,7 @@ def pictures(results: Results) -> list[Picture]:
     figures = {
         "separation": separation_over_steps(twins),
         "growth": growth_against_epsilon(twins),
-        "filters": twin_filters(twins, shown),
+        **({"filters": twin_filters(twins, shown)} if "activation" in twins.coords else {}),  # of the CNN alone
         "loss": loss_over_steps(twins),
     }
     return [Picture(name, figure, captions[name]) for name, figure in figures.items()]

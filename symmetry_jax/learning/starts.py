@@ -50,8 +50,16 @@ def draw(model: Any, initializer: Draw, biases: Draw = INITIALIZERS["zero"], str
     """All weights from one initializer and all biases from another, drawn from the seed alone, in a stream of its own."""
 
     def start(hparams: Hparams, inputs: jax.Array) -> PyTree:
-        network = model.clone(kernel_init=initializer(hparams), bias_init=biases(hparams))
-        variables = network.init(draw_key(hparams["seed"], stream), inputs[:1])
+        return drawn(model.clone(kernel_init=initializer(hparams), bias_init=biases(hparams)), stream)(hparams, inputs)
+
+    return start
+
+
+def drawn(model: Any, stream: Stream = Stream.WEIGHTS) -> Start:
+    """The model's own start, drawn from the seed alone, in a stream of its own."""
+
+    def start(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        variables = model.init(draw_key(hparams["seed"], stream), inputs[:1])
         return jax.tree.map(lambda leaf: leaf.astype(inputs.dtype), variables)  # running means are made in float32
 
     return start
