@@ -2,8 +2,8 @@
 
 `lax.conv_general_dilated` vmapped over its kernel becomes a grouped convolution, which XLA runs slowly on every backend but
 TPU. Written as one product of the kernel with the patches of the image, vmapping gives a batched matrix product instead.
-Images are laid out (channel, height, width, batch): a shifted slice of a batch is then contiguous, patches are stacked
-without a transpose, and height, width and batch together are the long side of the product.
+Images are laid out (channel, height, width, batch): a shifted slice of a batch is then contiguous, patches are put
+together without a transpose, and height, width and batch together are the long side of the product.
 """
 
 from collections.abc import Sequence
@@ -67,4 +67,5 @@ def _patches(
         for i in range(window[0])
         for j in range(window[1])
     ]
-    return jnp.stack(shifted).reshape(len(shifted) * images.shape[0], height * width * images.shape[3])
+    # stacked on a new axis they would be copied once more when runs are vmapped, to bring the runs to the front
+    return jnp.concatenate(shifted).reshape(len(shifted) * images.shape[0], height * width * images.shape[3])
