@@ -22,7 +22,7 @@ def permute_each(params: PyTree, group: UnitGroup, permutations: jax.Array | np.
 
     def move(path: str, array: jax.Array) -> jax.Array:
         for place in (axis for axis in group.axes if axis.path == path):
-            sets = [_index(array, outer, place, group.size) for outer in group.inside]
+            sets = [set_index(array, outer, place, group.size) for outer in group.inside]
             array = jnp.take_along_axis(array, _sources(array, place, group.size, sets, orders), place.axis)
         return array
 
@@ -35,14 +35,14 @@ def _sources(array: jax.Array, place: UnitAxis, size: int, sets: list[np.ndarray
     length = array.shape[place.axis]
     unit, step = np.zeros(length, int), np.zeros(length, int)
     unit[positions], step[positions] = np.arange(size)[:, None], place.inner
-    own = _along(unit, place.axis, array.ndim)
+    own = along(unit, place.axis, array.ndim)
     moved = orders[(*sets, own)] - own
     return jnp.broadcast_to(
-        _along(np.arange(length), place.axis, array.ndim) + _along(step, place.axis, array.ndim) * moved, array.shape
+        along(np.arange(length), place.axis, array.ndim) + along(step, place.axis, array.ndim) * moved, array.shape
     )
 
 
-def _index(array: jax.Array, outer: UnitGroup, units: UnitAxis, size: int) -> np.ndarray:
+def set_index(array: jax.Array, outer: UnitGroup, units: UnitAxis, size: int) -> np.ndarray:
     """The index of the set that each entry belongs to, along the axis on which it lies: beside the units, or else another."""
     for axis in sorted(range(array.ndim), key=lambda other: other != units.axis):
         index = np.full(array.shape[axis], -1)
@@ -50,9 +50,10 @@ def _index(array: jax.Array, outer: UnitGroup, units: UnitAxis, size: int) -> np
             if place.path == units.path and place.axis == axis:
                 index[place.positions(outer.size)] = np.arange(outer.size)[:, None]
         if (index[units.positions(size)] if axis == units.axis else index).min() >= 0:
-            return _along(index, axis, array.ndim)
+            return along(index, axis, array.ndim)
     raise ValueError(f"no axis of {units.path} tells which of {outer.name!r} each unit lies in")
 
 
-def _along(values: np.ndarray, axis: int, rank: int) -> np.ndarray:
+def along(values: np.ndarray, axis: int, rank: int) -> np.ndarray:
+    """Values along one axis of an array of this rank, ready to be broadcast against it."""
     return values.reshape([-1 if other == axis else 1 for other in range(rank)])

@@ -7,51 +7,16 @@ the function unchanged. Everything here is pure, works on any pytree of arrays a
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symmetry_jax.symmetry.axes import ROLES as ROLES
+from symmetry_jax.symmetry.axes import TRAINED, Charges, Role, UnitAxis
+
 PyTree = Any
-Role = Literal["fan-in", "bias", "fan-out", "state"]
-
-TRAINED: tuple[Role, ...] = ("fan-in", "bias", "fan-out")
-ROLES: tuple[Role, ...] = (*TRAINED, "state")
-
-
-@dataclasses.dataclass(frozen=True)
-class UnitAxis:
-    """Where the units of a group lie in one array.
-
-    In an axis that was flattened or concatenated, unit u of U fills the positions
-    `start + (o U + u) inner + i` for o < outer and i < inner.
-
-    Attributes:
-        path: the array's path in the pytree, joined by "/": `params/conv_0/kernel`.
-        axis: the axis, counted from 0.
-        role: what the array is to a unit: its fan-in, bias or fan-out, or state that is not trained.
-        outer: number of slower factors flattened into the axis.
-        inner: number of faster factors flattened into the axis.
-        start: first position of the units, where other things come before them.
-    """
-
-    path: str
-    axis: int
-    role: Role
-    outer: int = 1
-    inner: int = 1
-    start: int = 0
-
-    def places(self) -> str:
-        """Where in the axis units lie that do not fill it one by one: `from 5, 3 times, 4 each`."""
-        words = (("from {}", self.start, 0), ("{} times", self.outer, 1), ("{} each", self.inner, 1))
-        return ", ".join(text.format(number) for text, number, usual in words if number != usual)
-
-    def positions(self, size: int) -> np.ndarray:
-        """The positions of each of `size` units along the axis: (size, outer * inner)."""
-        block = np.arange(self.outer * size * self.inner).reshape(self.outer, size, self.inner)
-        return self.start + block.transpose(1, 0, 2).reshape(size, -1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +30,8 @@ class UnitGroup:
         inside: what they lie in, each with its places in the same arrays, where they may be permuted in another way for each
             index of it: the heads, for the dimensions of a head. `permute` moves them alike in all.
         conditions: where units may be permuted only if something does not happen, what that is.
+        signs: in which arrays the sign of a unit may be changed; any product of these is a symmetry too. No permutations.
+        scales: by which powers a unit may be multiplied in each array; any product of these is a symmetry too.
     """
 
     name: str
@@ -72,6 +39,8 @@ class UnitGroup:
     axes: tuple[UnitAxis, ...]
     inside: "tuple[UnitGroup, ...]" = ()
     conditions: tuple[str, ...] = ()
+    signs: tuple[Charges, ...] = ()
+    scales: tuple[Charges, ...] = ()
 
     @property
     def sets(self) -> int:
@@ -84,10 +53,13 @@ class UnitGroup:
 
     def only(self, roles: Sequence[Role]) -> "UnitGroup":
         """The same units in the arrays that have one of these roles."""
-        return dataclasses.replace(self, axes=tuple(axis for axis in self.axes if axis.role in roles))
+        signs, scales = (tuple(one.only(roles) for one in every) for every in (self.signs, self.scales))
+        return dataclasses.replace(
+            self, axes=tuple(axis for axis in self.axes if axis.role in roles), signs=signs, scales=scales
+        )
 
     def within(self, tree: PyTree) -> "UnitGroup":
-        """The same group in a tree that holds copies of the arrays, such as an optimizer's moments."""
+        """The same group in a tree that holds copies of the arrays, such as an optimizer's moments: only to be permuted."""
         paths = [path for path, _ in leaves(tree)]
         axes = (
             dataclasses.replace(axis, path=path)
@@ -95,7 +67,8 @@ class UnitGroup:
             for path in paths
             if path == axis.path or path.endswith("/" + axis.path)
         )
-        return dataclasses.replace(self, axes=tuple(axes), inside=tuple(outer.within(tree) for outer in self.inside))
+        inside = tuple(outer.within(tree) for outer in self.inside)
+        return dataclasses.replace(self, axes=tuple(axes), inside=inside, signs=(), scales=())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +112,8 @@ class Symmetry(Mapping[str, UnitGroup]):
                 rows.append((*first, axis.path, str(axis.axis), axis.places(), axis.role))
         lines = _table(rows)
         lines += [f"{group.name}: only if {condition}" for group in self.groups for condition in group.conditions]
+        lines += [f"{group.name}: no permutation: {one.words('-1')}" for group in self.groups for one in group.signs]
+        lines += [f"{group.name}: no permutation, c > 0: {one.words('c')}" for group in self.groups for one in group.scales]
         if self.rigid:
             rigid = [("rigid", "axis", "positions", "why")]
             for one in self.rigid:

@@ -34,9 +34,11 @@ def scan(equation: Equation, operands: list[Operand]) -> list[Operand]:
         freeze(step, equation.because("scanned in order"))
     carried = _carried(equation, start)
     slices = [operand.with_axes(operand.axes[1:]) for operand in scanned]
+    equation.note_step("scanned", scanned, slices)
     results = equation.read(params["jaxpr"], [*constants, *carried, *slices], (*equation.scans, step))
     _close(equation, carried, results[: len(carried)])
     stacked = [operand.with_axes((step, *operand.axes)) for operand in results[len(carried) :]]
+    equation.note_step("scanned", results[len(carried) :], stacked)
     return [*carried, *stacked]
 
 
@@ -66,7 +68,11 @@ def choice(equation: Equation, operands: list[Operand]) -> list[Operand]:
             for axis, same in zip(one.axes, other.axes, strict=True):
                 unify(axis, same, reason)
     branches = zip(first, *others, strict=True)
-    return [Operand(results[0].axes, joint_origins([which, *results])) for results in branches]
+    chosen = []
+    for cases in branches:
+        chosen.append(Operand(cases[0].axes, joint_origins([which, *cases])))
+        equation.note_step("chosen", cases, chosen[-1:])
+    return chosen
 
 
 @rule("debug_callback", "debug_print")
@@ -86,12 +92,14 @@ def _carried(equation: Equation, start: Sequence[Operand]) -> list[Operand]:
         for one, other in zip(begin.axes, operand.axes, strict=True):
             unify(one, other, reason)
         carried.append(begin)
+    equation.note_step("carried", start, carried)
     return carried
 
 
 def _close(equation: Equation, carried: Sequence[Operand], results: Sequence[Operand]) -> None:
     """What a step ends with is what the next one begins with."""
     reason = equation.because(CARRIED)
+    equation.note_step("carried on", results, carried)
     for begin, end in zip(carried, results, strict=True):
         end.use_as_numbers(reason)
         for one, other in zip(begin.axes, end.axes, strict=True):

@@ -11,6 +11,7 @@ from jax.extend.core import ClosedJaxpr
 from jax.interpreters import partial_eval
 
 from symmetry_jax.errors import InputError
+from symmetry_jax.symmetry.discovery.charges import charged
 from symmetry_jax.symmetry.discovery.families import settle
 from symmetry_jax.symmetry.discovery.grouping import Axes, groups, occurrences
 from symmetry_jax.symmetry.discovery.layouts import ONE_BY_ONE, Factor, Layout, free, freeze, ones
@@ -100,8 +101,13 @@ def _read_off(
             freeze(layout, Reason("an axis of the output"))
     taken = {path: axes[path] for (path, _), kept in zip(arrays, used, strict=False) if kept}
     families = settle(taken, findings)
-    found = nested(groups(taken, findings, state), taken, findings, families)
-    return Symmetry(tuple(found), tuple(_rigid_axes(axes, taken)))
+    found = groups(taken, findings, state)
+    apart = nested(found, taken, findings, families)
+    numbers = [path for path, array in arrays if jnp.issubdtype(array.dtype, jnp.inexact)]
+    begins = {path: operand for (path, _), operand in zip(arrays, operands, strict=False) if path in numbers}
+    factors = [factor for factor, _ in found]
+    symmetries = charged(list(zip(factors, apart, strict=True)), begins, findings.steps)
+    return Symmetry(tuple(symmetries), tuple(_rigid_axes(axes, taken)))
 
 
 def _without_dead_code(program: ClosedJaxpr, wanted: Sequence[bool]) -> tuple[ClosedJaxpr, list[bool]]:

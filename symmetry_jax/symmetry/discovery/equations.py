@@ -38,6 +38,16 @@ class Condition:
     reason: Reason
 
 
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One equation with its operands and results; or, with a name of ours, how arrays outside a loop go with those inside."""
+
+    name: str
+    params: dict[str, Any]
+    operands: Sequence[Operand]
+    results: Sequence[Operand]
+
+
 @dataclasses.dataclass
 class Findings:
     """What following a program brought to light, beside the layouts themselves, in the program's order.
@@ -47,12 +57,14 @@ class Findings:
         uses: where parameters meet activations.
         conditions: where units may be permuted only if something does not happen.
         members: for a factor, another beside it and a position along that: the factor as it is at that position alone.
+        steps: every equation, those of a function that is called before the call itself.
     """
 
     arrays: list[Array] = dataclasses.field(default_factory=list)
     uses: list[Use] = dataclasses.field(default_factory=list)
     conditions: list[Condition] = dataclasses.field(default_factory=list)
     members: dict[tuple[Factor, Factor, int], Factor] = dataclasses.field(default_factory=dict)
+    steps: list[Step] = dataclasses.field(default_factory=list)
 
     def saw(self, operand: Operand, scans: tuple[Layout, ...]) -> None:
         """Notes an array and the scans that it is in; one whose entries are positions along an axis has that axis as well."""
@@ -101,6 +113,10 @@ class Equation:
     def note_mixing(self, operand: Operand, axes: Sequence[int]) -> None:
         """Notes that entries at different positions of these axes meet, so that units cannot be apart there."""
         self.note_joint([layout for axis, layout in enumerate(operand.layouts) if axis not in axes])
+
+    def note_step(self, name: str, operands: Sequence[Operand], results: Sequence[Operand]) -> None:
+        """Notes how arrays outside a function that is called go with those inside."""
+        self.findings.steps.append(Step(name, self.params, operands, results))
 
     def note_condition(self, axis: Layout, text: str) -> None:
         """Notes on what condition the units of an axis may be permuted."""

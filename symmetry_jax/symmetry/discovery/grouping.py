@@ -42,11 +42,16 @@ def _occurrences(layout: Layout, outer: tuple[tuple[int, int], ...], inner: int,
 
 
 def unit_axes(path: str, axis: int, layout: Layout, factor: Factor, role: Role) -> list[UnitAxis]:
-    """Where the units of a factor lie along one axis of an array; neighbouring ranges of the same units are one."""
-    found = [piece for place in occurrences(layout) if place.factor is factor for piece in _pieces(place)]
+    """Where the units of a factor lie along one axis of an array."""
+    return joined_axes(path, axis, [place for place in occurrences(layout) if place.factor is factor], factor.size, role)
+
+
+def joined_axes(path: str, axis: int, places: Sequence[Occurrence], size: int, role: Role) -> list[UnitAxis]:
+    """Units that lie in several places of one axis, of which neighbouring ranges are one."""
+    found = [piece for place in places for piece in _pieces(place)]
     joined: list[tuple[int, int, int]] = []
     for start, outer, inner in sorted(found):
-        if joined and joined[-1][2] == inner and joined[-1][0] + joined[-1][1] * factor.size * inner == start:
+        if joined and joined[-1][2] == inner and joined[-1][0] + joined[-1][1] * size * inner == start:
             joined[-1] = (joined[-1][0], joined[-1][1] + outer, inner)
         else:
             joined.append((start, outer, inner))

@@ -7,7 +7,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 # rules are registered where they are written
 from symmetry_jax.symmetry.discovery import contractions, control_flow, elementwise, indexing, shaping, windows
-from symmetry_jax.symmetry.discovery.equations import RULES, Equation, Findings, opaque
+from symmetry_jax.symmetry.discovery.equations import RULES, Equation, Findings, Step, opaque
 from symmetry_jax.symmetry.discovery.layouts import Layout
 from symmetry_jax.symmetry.discovery.operands import Operand, constant
 from symmetry_jax.symmetry.discovery.sources import in_library
@@ -29,13 +29,13 @@ def _read(
     findings: Findings,
     caller: JaxprEqn | None,
     program: ClosedJaxpr | Jaxpr,
-    operands: Sequence[Operand],
+    arguments: Sequence[Operand],
     scans: tuple[Layout, ...],
 ) -> list[Operand]:
     """Reads one function; `caller` is the equation that calls a library's function, which its own lines are not shown for."""
     jaxpr, constants = (program.jaxpr, program.consts) if isinstance(program, ClosedJaxpr) else (program, [])
     known: dict[Any, Operand] = dict(zip(jaxpr.constvars, map(constant, constants), strict=True))
-    known.update(zip(jaxpr.invars, operands, strict=True))
+    known.update(zip(jaxpr.invars, arguments, strict=True))
 
     def value(atom: Any) -> Operand:
         return constant(atom.val) if isinstance(atom, Literal) else known[atom]
@@ -43,7 +43,9 @@ def _read(
     for operand in known.values():
         findings.saw(operand, scans)
     for line in jaxpr.eqns:
-        results = _apply(findings, caller, line, [value(atom) for atom in line.invars], scans)
+        operands = [value(atom) for atom in line.invars]
+        results = _apply(findings, caller, line, operands, scans)
+        findings.steps.append(Step(line.primitive.name, line.params, operands, results))
         for variable, result in zip(line.outvars, results, strict=True):
             assert result.sizes == _shape(variable), f"{line.primitive.name}: {result.sizes} for {_shape(variable)}"
             findings.saw(result, scans)

@@ -1,0 +1,370 @@
+"""Rules for charges: by which power of a unit's factor an equation's results are multiplied, given those of its operands.
+
+Signs are charges modulo 2. A primitive that has no rule here takes no charge at all.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from symmetry_jax.symmetry.discovery.control_flow import CALLS
+from symmetry_jax.symmetry.discovery.elementwise import UNCHANGED
+from symmetry_jax.symmetry.discovery.equations import Step
+from symmetry_jax.symmetry.discovery.forms import Form
+from symmetry_jax.symmetry.discovery.grouping import Occurrence
+from symmetry_jax.symmetry.discovery.layouts import Layout
+from symmetry_jax.symmetry.discovery.ledger import NOTHING, Charge, Ledger
+from symmetry_jax.symmetry.discovery.operands import Operand
+
+Rule = Callable[[Ledger, Step], None]
+RULES: dict[str, Rule] = {}
+FINEST = 64  # exponents that are told from others: multiples of one over this
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Registers the rule for steps of these names."""
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            assert name not in RULES, name
+            RULES[name] = function
+        return function
+
+    return register
+
+
+def follow_charge(ledger: Ledger, step: Step) -> None:
+    """Gives the results of a step their charges, and says which have to be equal or zero."""
+    if step.name in ("carried", "carried on") or any(map(ledger.of, step.operands)):
+        RULES.get(step.name, opaque)(ledger, step)
+
+
+def opaque(ledger: Ledger, step: Step) -> None:
+    """What is not understood takes no charge."""
+    ledger.uncharged(step.operands)
+
+
+@rule(*CALLS, "scan", "while", "cond", "debug_callback", "debug_print")
+def told_already(ledger: Ledger, step: Step) -> None:
+    """What happens inside is followed step by step; what is printed is no part of the function."""
+    del ledger, step
+
+
+@rule(
+    *"""
+    broadcast_in_dim conj cumsum dynamic_slice expand_dims fft imag neg real reduce_sum reduce_window_sum rev squeeze transpose
+""".split()
+)
+def linear(ledger: Ledger, step: Step) -> None:
+    """Linear in the first operand, along whose axes units stay where they are or are summed over."""
+    array, *others = step.operands
+    ledger.uncharged(others)
+    for result in step.results:
+        ledger.give(result, ledger.of(array))
+
+
+@rule(*UNCHANGED)
+def unchanged(ledger: Ledger, step: Step) -> None:
+    """The same numbers, unless they become integers."""
+    for operand, result in zip(step.operands, step.results, strict=True):
+        if jnp.issubdtype(step.params.get("new_dtype", jnp.float32), jnp.inexact):
+            ledger.give(result, ledger.of(operand))
+        else:
+            ledger.uncharged([operand])
+
+
+@rule("reduce_precision")
+def rounded(ledger: Ledger, step: Step) -> None:
+    """The same numbers but for rounding."""
+    linear(ledger, step)
+
+
+@rule("scanned")
+def scanned(ledger: Ledger, step: Step) -> None:
+    """One step's slices of arrays, or the arrays that steps put together."""
+    for operand, result in zip(step.operands, step.results, strict=True):
+        ledger.give(result, ledger.of(operand))
+
+
+@rule("carried")
+def carried(ledger: Ledger, step: Step) -> None:
+    """A loop begins: zeros may have any charge that the loop keeps."""
+    for start, begin in zip(step.operands, step.results, strict=True):
+        ledger.give(begin, ledger.any_charge(begin) if _is_zero(start) else ledger.of(start))
+
+
+@rule("carried on")
+def carried_on(ledger: Ledger, step: Step) -> None:
+    """A step of a loop ends as it began."""
+    for end, begin in zip(step.operands, step.results, strict=True):
+        if not _is_zero(end):
+            ledger.alike([ledger.of(begin), ledger.of(end)])
+
+
+@rule("add", "add_any", "sub", "chosen", "complex", "stack", "dynamic_update_slice")
+def summed(ledger: Ledger, step: Step) -> None:
+    """Summands, or what is put beside each other, are multiplied alike."""
+    number = 2 if step.name == "dynamic_update_slice" else len(step.operands)
+    ledger.uncharged(step.operands[number:])
+    ledger.give(step.results[0], _alike(ledger, step.operands[:number]))
+
+
+@rule("select_n")
+def selected(ledger: Ledger, step: Step) -> None:
+    """What may be chosen is multiplied alike; where the choice is known, nothing else matters."""
+    which, *cases = step.operands
+    ledger.uncharged([which])
+    ledger.give(step.results[0], _alike(ledger, cases if which.constant is None else [cases[int(which.constant)]]))
+
+
+@rule("max", "min")
+def extreme(ledger: Ledger, step: Step) -> None:
+    """Positive multiples are in the same order."""
+    if ledger.signs:
+        ledger.uncharged(step.operands)
+    else:
+        summed(ledger, step)
+
+
+@rule("reduce_max", "reduce_min", "cummax", "cummin", "reduce_window_max", "reduce_window_min", "sort", "top_k")
+def ordered(ledger: Ledger, step: Step) -> None:
+    """Positive multiples are in the same order, along axes that are not those of the units."""
+    if ledger.signs:
+        ledger.uncharged(step.operands)
+    elif step.name == "top_k":
+        ledger.give(step.results[0], ledger.of(step.operands[0]))
+    else:
+        scanned(ledger, step)
+
+
+@rule("argmax", "argmin")
+def extreme_place(ledger: Ledger, step: Step) -> None:
+    """Positive multiples have their largest entry at the same place, along an axis that is not that of the units."""
+    (array,) = step.operands
+    axes = [axis for number, axis in enumerate(array.axes) if number not in step.params["axes"]]
+    left = {place for axis in axes for places in ledger.census.along(axis).values() for place in places}
+    ledger.vanish(form for place, form in ledger.of(array).items() if ledger.signs or place not in left)
+
+
+@rule("eq", "ne")
+def compared(ledger: Ledger, step: Step) -> None:
+    """Numbers that are multiplied alike stay equal or different."""
+    _alike(ledger, step.operands)
+
+
+@rule("lt", "le", "gt", "ge")
+def put_in_order(ledger: Ledger, step: Step) -> None:
+    """Positive multiples are in the same order."""
+    if ledger.signs:
+        ledger.uncharged(step.operands)
+    else:
+        _alike(ledger, step.operands)
+
+
+@rule("mul")
+def product(ledger: Ledger, step: Step) -> None:
+    """Charges of factors add up."""
+    one, other = step.operands
+    ledger.give(step.results[0], ledger.plus(ledger.of(one), ledger.of(other)))
+
+
+@rule("div")
+def quotient(ledger: Ledger, step: Step) -> None:
+    """Charges are subtracted. By what may be zero of another sign nothing is divided."""
+    one, other = step.operands
+    if ledger.signs:
+        ledger.uncharged([other])
+    ledger.give(step.results[0], ledger.plus(ledger.of(one), ledger.of(other), -1))
+
+
+@rule("dot_general")
+def contraction(ledger: Ledger, step: Step) -> None:
+    """Charges of factors add up; to zero, along axes that are summed over."""
+    left, right = step.operands
+    ((along, _), _) = step.params["dimension_numbers"]
+    _contract(ledger, step, left, right, [left.axes[axis] for axis in along])
+
+
+@rule("conv_general_dilated")
+def convolution(ledger: Ledger, step: Step) -> None:
+    """Charges of factors add up; to zero, along channels that are summed over."""
+    images, kernel = step.operands
+    _contract(ledger, step, images, kernel, [kernel.axes[step.params["dimension_numbers"].rhs_spec[1]]])
+
+
+def _contract(ledger: Ledger, step: Step, one: Operand, other: Operand, summed_over: Sequence[Layout]) -> None:
+    total = ledger.plus(ledger.of(one), ledger.of(other))
+    gone = {factor for axis in summed_over for factor in ledger.census.along(axis)}
+    ledger.vanish(form for place, form in total.items() if place.factor in gone)
+    ledger.give(step.results[0], {place: form for place, form in total.items() if place.factor not in gone})
+
+
+@rule("abs", "sign", "is_finite")
+def size_or_sign(ledger: Ledger, step: Step) -> None:
+    """Sizes have no sign, and signs have no size."""
+    if step.name == ("sign" if ledger.signs else "abs"):
+        linear(ledger, step)
+
+
+@rule(*"asin asinh atan atanh bessel_i1e erf erf_inv sin sinh tan tanh".split())
+def odd(ledger: Ledger, step: Step) -> None:
+    """Odd functions keep a sign."""
+    if ledger.signs:
+        linear(ledger, step)
+    else:
+        ledger.uncharged(step.operands)
+
+
+@rule("bessel_i0e", "cos", "cosh")
+def even(ledger: Ledger, step: Step) -> None:
+    """Even functions lose a sign."""
+    if not ledger.signs:
+        ledger.uncharged(step.operands)
+
+
+@rule("integer_pow", "square", "sqrt", "rsqrt", "cbrt", "pow")
+def power(ledger: Ledger, step: Step) -> None:
+    """Charges are multiplied. The sign of what may be zero goes into no power that is negative."""
+    exponent = _exponent(step)
+    ledger.uncharged(step.operands[1:])
+    odd_root = step.name == "cbrt"
+    whole = exponent is not None and exponent.denominator == 1 and step.name != "pow"
+    if exponent is None or (ledger.signs and not (odd_root or (whole and (exponent > 0 or exponent % 2 == 0)))):
+        ledger.uncharged(step.operands)
+        return
+    times = 1 if ledger.signs and odd_root else exponent
+    charge = ledger.of(step.operands[0])
+    ledger.give(step.results[0], ledger.plus(NOTHING, charge, times))
+
+
+def _exponent(step: Step) -> Fraction | None:
+    known = {"square": Fraction(2), "sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2), "cbrt": Fraction(1, 3)}
+    if step.name in known:
+        return known[step.name]
+    value = step.params["y"] if step.name == "integer_pow" else step.operands[1].constant
+    if value is None or not np.isrealobj(value) or not np.isfinite(float(value)):
+        return None
+    exponent = Fraction(float(value))
+    return exponent if exponent.denominator <= FINEST else None
+
+
+# moving entries
+
+
+@rule("reshape")
+def reshaped(ledger: Ledger, step: Step) -> None:
+    """Units lie in the same places of the flattened array."""
+    (array,), (result,) = step.operands[:1], step.results
+    places = {ledger.census.flat(result, place): place for place in ledger.census.every(result)}
+    moved: dict[Occurrence, Form] = {}
+    for place, form in ledger.of(array).items():
+        new = places.get(ledger.census.flat(array, place))
+        if new is None:
+            ledger.vanish([form])
+        else:
+            moved[new] = form
+    ledger.give(result, moved)
+
+
+@rule("concatenate")
+def concatenated(ledger: Ledger, step: Step) -> None:
+    """Units along the axis keep their charge beside others; along other axes all have one charge."""
+    along = step.params["dimension"]
+    joined: dict[Occurrence, Form] = {}
+    rest, start = [], 0
+    for operand in step.operands:
+        charge = ledger.any_charge(operand) if _is_zero(operand) else ledger.of(operand)
+        own = ledger.census.along(operand.axes[along])
+        joined.update(_shifted({place: form for place, form in charge.items() if place.factor in own}, start))
+        rest.append({place: form for place, form in charge.items() if place.factor not in own})
+        start += operand.axes[along].size
+    ledger.give(step.results[0], {**ledger.alike(rest), **joined})
+
+
+@rule("pad")
+def padded(ledger: Ledger, step: Step) -> None:
+    """Zeros are put around units."""
+    array, fill = step.operands
+    if not _is_zero(fill):
+        ledger.uncharged(step.operands)
+        return
+    charge = ledger.of(array)
+    for axis, (low, _, _) in zip(array.axes, step.params["padding_config"], strict=True):
+        own = ledger.census.along(axis)
+        inside = {place: form for place, form in charge.items() if place.factor in own}
+        charge = {place: form for place, form in charge.items() if place.factor not in own} | dict(_shifted(inside, low))
+    ledger.give(step.results[0], charge)
+
+
+@rule("slice")
+def sliced(ledger: Ledger, step: Step) -> None:
+    """Ranges of units stay or are left out."""
+    array, charge = step.operands[0], ledger.of(step.operands[0])
+    strides = step.params["strides"] or (1,) * len(array.axes)
+    bounds = zip(step.params["start_indices"], step.params["limit_indices"], strides, strict=True)
+    for number, (start, stop, stride) in enumerate(bounds):
+        charge = _within(ledger, array, charge, number, start, stop if stride == 1 else start)
+    ledger.give(step.results[0], charge)
+
+
+@rule("split")
+def split(ledger: Ledger, step: Step) -> None:
+    """Ranges of units go to one result each."""
+    array, start, along = step.operands[0], 0, step.params["axis"]
+    for result, size in zip(step.results, step.params["sizes"], strict=True):
+        ledger.give(result, _within(ledger, array, ledger.of(array), along, start, start + int(size)))
+        start += int(size)
+
+
+@rule("gather")
+def gathered(ledger: Ledger, step: Step) -> None:
+    """Units along axes of which all is taken stay; nothing is known of others."""
+    array, indices = step.operands
+    ledger.uncharged([indices])
+    sizes, dropped = step.params["slice_sizes"], step.params["dimension_numbers"]
+    gone = {*dropped.collapsed_slice_dims, *dropped.operand_batching_dims}
+    whole = {
+        factor
+        for number, axis in enumerate(array.axes)
+        if number not in gone and sizes[number] == axis.size
+        for factor in ledger.census.along(axis)
+    }
+    fill = step.params["fill_value"]
+    filled = step.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP and fill is not None and fill != 0
+    charge = ledger.of(array)
+    ledger.vanish(form for place, form in charge.items() if filled or place.factor not in whole)
+    ledger.give(step.results[0], {place: form for place, form in charge.items() if not filled and place.factor in whole})
+
+
+def _within(ledger: Ledger, array: Operand, charge: Charge, number: int, start: int, stop: int) -> Charge:
+    """The charge from start to stop along an axis: ranges of units are kept or left out, and no part of one."""
+    axis = array.axes[number]
+    if (start, stop) == (0, axis.size):
+        return charge
+    own = ledger.census.along(axis)
+    kept = {place: form for place, form in charge.items() if place.factor not in own}
+    for place, form in charge.items():
+        if place.factor in own:
+            last = place.start + sum((size - 1) * stride for size, stride in place.outer) + place.factor.size * place.inner
+            if start <= place.start and last <= stop:
+                kept.update(_shifted({place: form}, -start))
+            elif start == stop or (place.start < stop and start < last):
+                ledger.vanish([form])
+    return kept
+
+
+def _shifted(charge: Charge, by: int) -> Iterator[tuple[Occurrence, Form]]:
+    return ((dataclasses.replace(place, start=place.start + by), form) for place, form in charge.items())
+
+
+def _alike(ledger: Ledger, operands: Sequence[Operand]) -> Charge:
+    """The one charge of several arrays; zeros have any."""
+    return ledger.alike([ledger.of(operand) for operand in operands if not _is_zero(operand)])
+
+
+def _is_zero(operand: Operand) -> bool:
+    return operand.constant is not None and bool(operand.constant == 0)
