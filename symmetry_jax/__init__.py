@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from symmetry_jax.sweeps.loading import load_results as load_results
     from symmetry_jax.sweeps.loading import load_run as load_run
     from symmetry_jax.sweeps.sweep import sweep as sweep
+    from symmetry_jax.symmetry.axes import Charges as Charges
+    from symmetry_jax.symmetry.axes import UnitAxis as UnitAxis
     from symmetry_jax.symmetry.curvature import cross_curvature as cross_curvature
     from symmetry_jax.symmetry.curvature import twin_curvature as twin_curvature
     from symmetry_jax.symmetry.discovery.discover import discover as discover
     from symmetry_jax.symmetry.discovery.verify import verify as verify
     from symmetry_jax.symmetry.quotient import quotient as quotient
+    from symmetry_jax.symmetry.rescaling import rescale as rescale
     from symmetry_jax.symmetry.separation import separation as separation
     from symmetry_jax.symmetry.units import Symmetry as Symmetry
-    from symmetry_jax.symmetry.units import UnitAxis as UnitAxis
     from symmetry_jax.symmetry.units import UnitGroup as UnitGroup
     from symmetry_jax.symmetry.units import permute as permute
     from symmetry_jax.symmetry.units import perturb as perturb
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from symmetry_jax.theory.twin_separation import noise_for as noise_for
 
 _MODULES = {
+    "Charges": "symmetry.axes",
     "Symmetry": "symmetry.units",
-    "UnitAxis": "symmetry.units",
+    "UnitAxis": "symmetry.axes",
     "UnitGroup": "symmetry.units",
     "cross_curvature": "symmetry.curvature",
     "discover": "symmetry.discovery.discover",
@@ -37,6 +40,7 @@ _MODULES = {
     "perturb": "symmetry.units",
     "predict_first_moves": "theory.first_moves",
     "quotient": "symmetry.quotient",
+    "rescale": "symmetry.rescaling",
     "separation": "symmetry.separation",
     "sweep": "sweeps.sweep",
     "tie": "symmetry.units",

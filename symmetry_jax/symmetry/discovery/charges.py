@@ -60,7 +60,7 @@ def _unknowns(ledger: Ledger, factor: Factor, group: UnitGroup, params: Mapping[
     return {
         (path, axis, place): ledger.forms.unknown()
         for path, axis in where
-        for place in ledger.census.places(params[path], factor)
+        for place in ledger.census.places(params[path].axes, factor)
     }
 
 

@@ -1,6 +1,7 @@
 """The charges of the arrays of a program, and where in them units lie; see `charges`."""
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 
@@ -29,10 +30,15 @@ class Ledger:
         """The charge of an array."""
         return self._charges.get(id(operand), NOTHING)
 
-    def give(self, operand: Operand, charge: Charge) -> None:
-        """An array has this charge; units that do not lie in these very places, or along several axes, have none."""
-        kept = {place: form for place, form in charge.items() if place in self.census.places(operand, place.factor)}
+    def fit(self, charge: Charge, axes: Sequence[Layout]) -> Charge:
+        """A charge in an array with these axes: units that do not lie in these very places, or along several axes, have none."""
+        kept = {place: form for place, form in charge.items() if place in self.census.places(axes, place.factor)}
         self.vanish(form for place, form in charge.items() if place not in kept)
+        return kept
+
+    def give(self, operand: Operand, charge: Charge) -> None:
+        """An array has this charge, as far as it fits."""
+        kept = self.fit(charge, operand.axes)
         if kept:
             self._charges[id(operand)] = kept
         else:
@@ -40,7 +46,7 @@ class Ledger:
 
     def any_charge(self, operand: Operand) -> Charge:
         """A new unknown for each place of units in an array."""
-        return {place: self.forms.unknown() for place in self.census.every(operand)}
+        return {place: self.forms.unknown() for place in self.census.every(operand.axes)}
 
     def vanish(self, forms: Iterable[Form]) -> None:
         """These are zero."""
@@ -91,24 +97,20 @@ class Census:
             self._known[axis] = found
         return self._known[axis]
 
-    def places(self, operand: Operand, factor: Factor) -> tuple[Occurrence, ...]:
-        """The places of a factor in an array; none where it lies along several axes."""
-        found = [places for axis in operand.axes for places in [self.along(axis).get(factor)] if places is not None]
+    def places(self, axes: Sequence[Layout], factor: Factor) -> tuple[Occurrence, ...]:
+        """The places of a factor in an array with these axes; none where it lies along several."""
+        found = [places for axis in axes for places in [self.along(axis).get(factor)] if places is not None]
         return found[0] if len(found) == 1 else ()
 
-    def every(self, operand: Operand) -> list[Occurrence]:
-        """The places of all factors in an array."""
-        factors = dict.fromkeys(factor for axis in operand.axes for factor in self.along(axis))
-        return [place for factor in factors for place in self.places(operand, factor)]
+    def every(self, axes: Sequence[Layout]) -> list[Occurrence]:
+        """The places of all factors in an array with these axes."""
+        factors = dict.fromkeys(factor for axis in axes for factor in self.along(axis))
+        return [place for factor in factors for place in self.places(axes, factor)]
 
-    def flat(self, operand: Operand, place: Occurrence) -> Occurrence:
+    def flat(self, axes: Sequence[Layout], place: Occurrence) -> Occurrence:
         """Where the units of a place lie in the flattened array."""
-        number = next(number for number, axis in enumerate(operand.axes) if place.factor in self.along(axis))
-        before, size, after = 1, operand.axes[number].size, 1
-        for axis in operand.axes[:number]:
-            before *= axis.size
-        for axis in operand.axes[number + 1 :]:
-            after *= axis.size
+        number = next(number for number, axis in enumerate(axes) if place.factor in self.along(axis))
+        before, size, after = (math.prod(axis.size for axis in some) for some in (axes[:number], [axes[number]], axes[number + 1 :]))
         outer = [(before, size * after), *((count, stride * after) for count, stride in place.outer)]
         return Occurrence(place.factor, _merged(outer), place.inner * after, place.start * after)
 

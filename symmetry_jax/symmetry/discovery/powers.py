@@ -110,7 +110,7 @@ def summed(ledger: Ledger, step: Step) -> None:
     """Summands, or what is put beside each other, are multiplied alike."""
     number = 2 if step.name == "dynamic_update_slice" else len(step.operands)
     ledger.uncharged(step.operands[number:])
-    ledger.give(step.results[0], _alike(ledger, step.operands[:number]))
+    ledger.give(step.results[0], _alike(ledger, step.operands[:number], step.results[0]))
 
 
 @rule("select_n")
@@ -118,7 +118,8 @@ def selected(ledger: Ledger, step: Step) -> None:
     """What may be chosen is multiplied alike; where the choice is known, nothing else matters."""
     which, *cases = step.operands
     ledger.uncharged([which])
-    ledger.give(step.results[0], _alike(ledger, cases if which.constant is None else [cases[int(which.constant)]]))
+    known = cases if which.constant is None else [cases[int(which.constant)]]
+    ledger.give(step.results[0], _alike(ledger, known, step.results[0]))
 
 
 @rule("max", "min")
@@ -153,7 +154,7 @@ def extreme_place(ledger: Ledger, step: Step) -> None:
 @rule("eq", "ne")
 def compared(ledger: Ledger, step: Step) -> None:
     """Numbers that are multiplied alike stay equal or different."""
-    _alike(ledger, step.operands)
+    _alike(ledger, step.operands, step.results[0])
 
 
 @rule("lt", "le", "gt", "ge")
@@ -162,23 +163,23 @@ def put_in_order(ledger: Ledger, step: Step) -> None:
     if ledger.signs:
         ledger.uncharged(step.operands)
     else:
-        _alike(ledger, step.operands)
+        _alike(ledger, step.operands, step.results[0])
 
 
 @rule("mul")
 def product(ledger: Ledger, step: Step) -> None:
     """Charges of factors add up."""
-    one, other = step.operands
-    ledger.give(step.results[0], ledger.plus(ledger.of(one), ledger.of(other)))
+    one, other = (ledger.fit(ledger.of(operand), step.results[0].axes) for operand in step.operands)
+    ledger.give(step.results[0], ledger.plus(one, other))
 
 
 @rule("div")
 def quotient(ledger: Ledger, step: Step) -> None:
     """Charges are subtracted. By what may be zero of another sign nothing is divided."""
-    one, other = step.operands
+    one, other = (ledger.fit(ledger.of(operand), step.results[0].axes) for operand in step.operands)
     if ledger.signs:
-        ledger.uncharged([other])
-    ledger.give(step.results[0], ledger.plus(ledger.of(one), ledger.of(other), -1))
+        ledger.vanish(other.values())
+    ledger.give(step.results[0], ledger.plus(one, other, -1))
 
 
 @rule("dot_general")
@@ -186,21 +187,21 @@ def contraction(ledger: Ledger, step: Step) -> None:
     """Charges of factors add up; to zero, along axes that are summed over."""
     left, right = step.operands
     ((along, _), _) = step.params["dimension_numbers"]
-    _contract(ledger, step, left, right, [left.axes[axis] for axis in along])
+    _contract(ledger, step.results[0], [ledger.of(left), ledger.of(right)], [left.axes[axis] for axis in along])
 
 
 @rule("conv_general_dilated")
 def convolution(ledger: Ledger, step: Step) -> None:
     """Charges of factors add up; to zero, along channels that are summed over."""
     images, kernel = step.operands
-    _contract(ledger, step, images, kernel, [kernel.axes[step.params["dimension_numbers"].rhs_spec[1]]])
+    into = kernel.axes[step.params["dimension_numbers"].rhs_spec[1]]
+    _contract(ledger, step.results[0], [ledger.of(images), ledger.of(kernel)], [into])
 
 
-def _contract(ledger: Ledger, step: Step, one: Operand, other: Operand, summed_over: Sequence[Layout]) -> None:
-    total = ledger.plus(ledger.of(one), ledger.of(other))
-    gone = {factor for axis in summed_over for factor in ledger.census.along(axis)}
-    ledger.vanish(form for place, form in total.items() if place.factor in gone)
-    ledger.give(step.results[0], {place: form for place, form in total.items() if place.factor not in gone})
+def _contract(ledger: Ledger, result: Operand, charges: Sequence[Charge], along: Sequence[Layout]) -> None:
+    """The array of all products has the axes of the result and those that are summed over."""
+    one, other = (ledger.fit(charge, (*result.axes, *along)) for charge in charges)
+    ledger.give(result, ledger.plus(one, other))
 
 
 @rule("abs", "sign", "is_finite")
@@ -259,10 +260,10 @@ def _exponent(step: Step) -> Fraction | None:
 def reshaped(ledger: Ledger, step: Step) -> None:
     """Units lie in the same places of the flattened array."""
     (array,), (result,) = step.operands[:1], step.results
-    places = {ledger.census.flat(result, place): place for place in ledger.census.every(result)}
+    places = {ledger.census.flat(result.axes, place): place for place in ledger.census.every(result.axes)}
     moved: dict[Occurrence, Form] = {}
     for place, form in ledger.of(array).items():
-        new = places.get(ledger.census.flat(array, place))
+        new = places.get(ledger.census.flat(array.axes, place))
         if new is None:
             ledger.vanish([form])
         else:
@@ -361,9 +362,9 @@ def _shifted(charge: Charge, by: int) -> Iterator[tuple[Occurrence, Form]]:
     return ((dataclasses.replace(place, start=place.start + by), form) for place, form in charge.items())
 
 
-def _alike(ledger: Ledger, operands: Sequence[Operand]) -> Charge:
-    """The one charge of several arrays; zeros have any."""
-    return ledger.alike([ledger.of(operand) for operand in operands if not _is_zero(operand)])
+def _alike(ledger: Ledger, operands: Sequence[Operand], result: Operand) -> Charge:
+    """The one charge of several arrays that are indexed like the result; zeros have any."""
+    return ledger.alike([ledger.fit(ledger.of(operand), result.axes) for operand in operands if not _is_zero(operand)])
 
 
 def _is_zero(operand: Operand) -> bool:

@@ -1,7 +1,7 @@
-"""Whether units may be permuted, tried out: what comes of it for the outputs and for the gradients."""
+"""Whether units may be permuted or multiplied, tried out: what comes of it for the outputs and for the gradients."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -9,8 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from symmetry_jax.errors import InputError
+from symmetry_jax.symmetry.axes import Charges
 from symmetry_jax.symmetry.nested import permute_each
+from symmetry_jax.symmetry.rescaling import rescale
 from symmetry_jax.symmetry.units import PyTree, Symmetry, UnitGroup
+
+Change = Callable[[PyTree], PyTree]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +27,15 @@ class Errors:
         outputs: of the outputs.
         gradients: of the gradients of a random projection of the outputs, which are permuted back; None where the function
             has none in reverse, as with a loop of unknown length.
+        signs: of both, when signs are changed as the group says they may be; None where it names none.
+        scales: of both, when units are multiplied as the group says they may be; None where it names none. Gradients are
+            divided by the same powers. A function with derivatives of its own (`custom_jvp`) may be unchanged all the same.
     """
 
     outputs: float
     gradients: float | None
+    signs: float | None = None
+    scales: float | None = None
 
 
 def verify(
@@ -38,6 +47,8 @@ def verify(
     outputs: Callable[[Any], Any] = lambda result: result,
 ) -> dict[str, Errors]:
     """Permutes each group at random, in each set of units by itself, and compares outputs and gradients.
+
+    Where a group has signs or scales, units are multiplied by random ones as well.
 
     Parameters are moved at random first, each entry to between half and one and a half of itself, and zeros to normal numbers
     over 10: at a start many are equal, and permuting those shows nothing.
@@ -63,13 +74,41 @@ def verify(
     gradient = jax.jit(jax.grad(projected, has_aux=True, allow_int=True)) if _reversible(projected, moved) else None
     evaluate = gradient or jax.jit(lambda given: (None, projected(given)[1]))
     slopes, before = evaluate(moved)
+
+    def compare(change: Change, back: Change) -> tuple[float, float | None]:
+        changed, after = evaluate(change(moved))
+        return _difference(before, after), _difference(slopes, back(changed)) if gradient else None
+
+    def multiplied(group: UnitGroup, every: Sequence[Charges], factors: jax.Array) -> float | None:
+        change = _multiplying(group, every, factors)
+        return max(error for error in compare(change, change) if error is not None) if every else None
+
     errors = {}
     for number, group in enumerate(symmetry.values()):
-        orders = _orders(group, jax.random.fold_in(key, 2 + number))
-        changed, after = evaluate(permute_each(moved, group, orders))
-        unmoved = permute_each(changed, group, jnp.argsort(orders, axis=-1)) if gradient else None
-        errors[group.name] = Errors(_difference(before, after), _difference(slopes, unmoved) if gradient else None)
+        own = jax.random.fold_in(key, 2 + number)
+        permuted = compare(*_permuting(group, own))
+        sets = (*(outer.size for outer in group.inside), group.size)
+        signs = jax.random.rademacher(own, (len(group.signs), *sets), jnp.float32)
+        scales = jax.random.uniform(own, (len(group.scales), *sets), minval=0.5, maxval=2)
+        errors[group.name] = Errors(*permuted, multiplied(group, group.signs, signs), multiplied(group, group.scales, scales))
     return errors
+
+
+def _permuting(group: UnitGroup, key: jax.Array) -> tuple[Change, Change]:
+    """Permutes a group at random, and back."""
+    orders = _orders(group, key)
+    return lambda tree: permute_each(tree, group, orders), lambda tree: permute_each(tree, group, jnp.argsort(orders, axis=-1))
+
+
+def _multiplying(group: UnitGroup, every: Sequence[Charges], factors: jax.Array) -> Change:
+    """Multiplies units in all of these ways together. What this does to gradients undoes what it did to them before."""
+
+    def change(tree: PyTree) -> PyTree:
+        for number, charges in enumerate(every):
+            tree = rescale(tree, group, charges, factors[number])
+        return tree
+
+    return change
 
 
 def _orders(group: UnitGroup, key: jax.Array) -> jax.Array:
