@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from symmetry_jax.symmetry.axes import Charges, UnitAxis
-from symmetry_jax.symmetry.discovery.equations import Step
+from symmetry_jax.symmetry.discovery.equations import Families, Step
 from symmetry_jax.symmetry.discovery.forms import Form, Forms
 from symmetry_jax.symmetry.discovery.grouping import Occurrence, joined_axes
 from symmetry_jax.symmetry.discovery.layouts import Factor
@@ -24,16 +24,17 @@ Unknown = tuple[str, int, Occurrence]  # the exponent of units of an array, alon
 
 
 def charged(
-    groups: Sequence[tuple[Factor, UnitGroup]], params: Mapping[str, Operand], steps: Sequence[Step]
+    groups: Sequence[tuple[Factor, UnitGroup]], families: Families, params: Mapping[str, Operand], steps: Sequence[Step]
 ) -> list[UnitGroup]:
     """The groups with the signs and scales of their units.
 
     Args:
         groups: the groups and their factors.
+        families: the families of factors.
         params: by its path, each array of numbers that are no integers, as the program begins with it.
         steps: the program.
     """
-    census = Census({factor for factor, _ in groups})
+    census = Census({factor for factor, _ in groups}, families)
     signs, scales = (_solutions(Ledger(Forms(modulo), census), groups, params, steps) for modulo in (True, False))
     return [dataclasses.replace(group, signs=signs[factor], scales=scales[factor]) for factor, group in groups]
 

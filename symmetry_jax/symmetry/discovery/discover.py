@@ -106,7 +106,7 @@ def _read_off(
     numbers = [path for path, array in arrays if jnp.issubdtype(array.dtype, jnp.inexact)]
     begins = {path: operand for (path, _), operand in zip(arrays, operands, strict=False) if path in numbers}
     factors = [factor for factor, _ in found]
-    symmetries = charged(list(zip(factors, apart, strict=True)), begins, findings.steps)
+    symmetries = charged(list(zip(factors, apart, strict=True)), families, begins, findings.steps)
     return Symmetry(tuple(symmetries), tuple(_rigid_axes(axes, taken)))
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from symmetry_jax.symmetry.discovery.equations import Families
 from symmetry_jax.symmetry.discovery.forms import Form, Forms
 from symmetry_jax.symmetry.discovery.grouping import Occurrence, occurrences
 from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, resolved
@@ -31,7 +32,7 @@ class Ledger:
         return self._charges.get(id(operand), NOTHING)
 
     def fit(self, charge: Charge, axes: Sequence[Layout]) -> Charge:
-        """A charge in an array with these axes: units that do not lie in these very places, or along several axes, have none."""
+        """A charge in an array with these axes: none of units that do not lie in these very places, or along several axes."""
         kept = {place: form for place, form in charge.items() if place in self.census.places(axes, place.factor)}
         self.vanish(form for place, form in charge.items() if place not in kept)
         return kept
@@ -72,15 +73,42 @@ class Ledger:
         return charges[0] if charges else NOTHING
 
 
+@dataclasses.dataclass(frozen=True)
+class Member(Occurrence):
+    """Where units lie at one position of another axis, beside which they are those of a base; see `families`.
+
+    Attributes:
+        base: the factor that lies there in the layout.
+        beside: the other axis.
+        at: the position on it.
+    """
+
+    base: Factor
+    beside: Factor
+    at: int
+
+    def taken(self) -> Occurrence:
+        """The same place where this position alone is taken."""
+        return Occurrence(self.factor, self.outer, self.inner, self.start)
+
+
 class Census:
     """Where the units of groups lie in the arrays of a program whose layouts are settled.
 
     Args:
         factors: those of the groups.
+        families: for bases and the axes beside them, the members at each position.
     """
 
-    def __init__(self, factors: Collection[Factor]) -> None:
+    def __init__(self, factors: Collection[Factor], families: Families) -> None:
         self._factors = factors
+        self._bases: dict[Factor, dict[tuple[Factor, Factor], list[int]]] = {}
+        for key, family in families.items():
+            for position, member in sorted(family.items()):
+                factor = resolved(member)
+                if isinstance(factor, Factor) and factor in factors:
+                    self._bases.setdefault(factor, {}).setdefault(key, []).append(position)
+        self._looked_for = {*factors, *(base for base, _ in families)}
         self._known: dict[Layout, dict[Factor, tuple[Occurrence, ...]]] = {}
 
     def along(self, axis: Layout) -> Mapping[Factor, tuple[Occurrence, ...]]:
@@ -89,30 +117,51 @@ class Census:
             layout = resolved(axis)
             found: dict[Factor, tuple[Occurrence, ...]] = {}
             for place in occurrences(layout):
-                if place.factor in self._factors:
-                    merged = dataclasses.replace(place, outer=_merged(place.outer))
-                    found[place.factor] = (*found.get(place.factor, ()), merged)
+                if place.factor in self._looked_for:
+                    whole = dataclasses.replace(place, outer=merged(place.outer))
+                    found[place.factor] = (*found.get(place.factor, ()), whole)
             for factor in found:
                 found[factor] = () if _is_repeated(layout, factor) else found[factor]
             self._known[axis] = found
         return self._known[axis]
 
+    def lies(self, place: Occurrence, axis: Layout) -> bool:
+        """Whether the units of a place in an array lie along this axis of it."""
+        return (place.base if isinstance(place, Member) else place.factor) in self.along(axis)
+
     def places(self, axes: Sequence[Layout], factor: Factor) -> tuple[Occurrence, ...]:
         """The places of a factor in an array with these axes; none where it lies along several."""
         found = [places for axis in axes for places in [self.along(axis).get(factor)] if places is not None]
+        for (base, beside), positions in self._bases.get(factor, {}).items():
+            apart = sum(resolved(axis) is beside for axis in axes) == 1
+            for places in (self.along(axis)[base] for axis in axes if base in self.along(axis)):
+                at_each = ((place, at) for at in positions for place in places if apart)
+                found.append(
+                    tuple(Member(factor, place.outer, place.inner, place.start, base, beside, at) for place, at in at_each)
+                )
         return found[0] if len(found) == 1 else ()
 
     def every(self, axes: Sequence[Layout]) -> list[Occurrence]:
         """The places of all factors in an array with these axes."""
-        factors = dict.fromkeys(factor for axis in axes for factor in self.along(axis))
+        here = dict.fromkeys(factor for axis in axes for factor in self.along(axis))
+        members = [factor for factor, families in self._bases.items() if any(base in here for base, _ in families)]
+        factors = dict.fromkeys([*(factor for factor in here if factor in self._factors), *members])
         return [place for factor in factors for place in self.places(axes, factor)]
 
-    def flat(self, axes: Sequence[Layout], place: Occurrence) -> Occurrence:
-        """Where the units of a place lie in the flattened array."""
-        number = next(number for number, axis in enumerate(axes) if place.factor in self.along(axis))
-        before, size, after = (math.prod(axis.size for axis in some) for some in (axes[:number], [axes[number]], axes[number + 1 :]))
-        outer = [(before, size * after), *((count, stride * after) for count, stride in place.outer)]
-        return Occurrence(place.factor, _merged(outer), place.inner * after, place.start * after)
+    def flat(self, axes: Sequence[Layout], place: Occurrence) -> Occurrence | None:
+        """Where the units of a place lie in the flattened array; None where a base's other axis is a faster one."""
+        strides = [math.prod(axis.size for axis in axes[number + 1 :]) for number in range(len(axes))]
+        number = next(number for number, axis in enumerate(axes) if self.lies(place, axis))
+        slower, start = list(range(number)), place.start * strides[number]
+        if isinstance(place, Member):
+            other = next(number for number, axis in enumerate(axes) if resolved(axis) is place.beside)
+            if other > number:
+                return None
+            slower.remove(other)
+            start += place.at * strides[other]
+        outer = [(axes[one].size, strides[one]) for one in slower]
+        outer += [(count, stride * strides[number]) for count, stride in place.outer]
+        return Occurrence(place.factor, merged(outer), place.inner * strides[number], start)
 
 
 def _is_repeated(layout: Layout, factor: Factor) -> bool:
@@ -130,14 +179,14 @@ def _holds(layout: Layout, factor: Factor) -> bool:
     return layout is factor if isinstance(layout, Factor) else any(_holds(part, factor) for part in layout.parts)
 
 
-def _merged(outer: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def merged(outer: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Slower digits, slowest first, with those that count on from each other made one."""
-    merged: list[tuple[int, int]] = []
+    digits: list[tuple[int, int]] = []
     for number, stride in outer:
         if number == 1:
             continue
-        if merged and merged[-1][1] == number * stride:
-            merged[-1] = (merged[-1][0] * number, stride)
+        if digits and digits[-1][1] == number * stride:
+            digits[-1] = (digits[-1][0] * number, stride)
         else:
-            merged.append((number, stride))
-    return tuple(merged)
+            digits.append((number, stride))
+    return tuple(digits)

@@ -53,7 +53,8 @@ class Operand:
         """As numbers of a type, which may be too narrow to tell positions apart or to hold a constant."""
         result, kept = self, self.constant
         with np.errstate(all="ignore"):  # what does not fit is what is looked for
-            lost = kept is not None and np.asarray(kept).astype(dtype) != kept
+            held = None if kept is None else np.asarray(kept).astype(dtype)
+            lost = kept is not None and held != kept and (held == held or kept == kept)  # what is no number stays none
         if lost:
             result = dataclasses.replace(result, constant=None)
         if self.points is not None and self.points.size > _most(dtype):

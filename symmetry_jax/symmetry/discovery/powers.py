@@ -16,8 +16,8 @@ from symmetry_jax.symmetry.discovery.elementwise import UNCHANGED
 from symmetry_jax.symmetry.discovery.equations import Step
 from symmetry_jax.symmetry.discovery.forms import Form
 from symmetry_jax.symmetry.discovery.grouping import Occurrence
-from symmetry_jax.symmetry.discovery.layouts import Layout
-from symmetry_jax.symmetry.discovery.ledger import NOTHING, Charge, Ledger
+from symmetry_jax.symmetry.discovery.layouts import Layout, resolved
+from symmetry_jax.symmetry.discovery.ledger import NOTHING, Charge, Ledger, Member, merged
 from symmetry_jax.symmetry.discovery.operands import Operand
 
 Rule = Callable[[Ledger, Step], None]
@@ -94,14 +94,14 @@ def scanned(ledger: Ledger, step: Step) -> None:
 def carried(ledger: Ledger, step: Step) -> None:
     """A loop begins: zeros may have any charge that the loop keeps."""
     for start, begin in zip(step.operands, step.results, strict=True):
-        ledger.give(begin, ledger.any_charge(begin) if _is_zero(start) else ledger.of(start))
+        ledger.give(begin, ledger.any_charge(begin) if _fits_any(ledger, start) else ledger.of(start))
 
 
 @rule("carried on")
 def carried_on(ledger: Ledger, step: Step) -> None:
     """A step of a loop ends as it began."""
     for end, begin in zip(step.operands, step.results, strict=True):
-        if not _is_zero(end):
+        if not _fits_any(ledger, end):
             ledger.alike([ledger.of(begin), ledger.of(end)])
 
 
@@ -147,8 +147,7 @@ def extreme_place(ledger: Ledger, step: Step) -> None:
     """Positive multiples have their largest entry at the same place, along an axis that is not that of the units."""
     (array,) = step.operands
     axes = [axis for number, axis in enumerate(array.axes) if number not in step.params["axes"]]
-    left = {place for axis in axes for places in ledger.census.along(axis).values() for place in places}
-    ledger.vanish(form for place, form in ledger.of(array).items() if ledger.signs or place not in left)
+    ledger.fit(ledger.of(array), [] if ledger.signs else axes)
 
 
 @rule("eq", "ne")
@@ -194,8 +193,26 @@ def contraction(ledger: Ledger, step: Step) -> None:
 def convolution(ledger: Ledger, step: Step) -> None:
     """Charges of factors add up; to zero, along channels that are summed over."""
     images, kernel = step.operands
-    into = kernel.axes[step.params["dimension_numbers"].rhs_spec[1]]
-    _contract(ledger, step.results[0], [ledger.of(images), ledger.of(kernel)], [into])
+    numbers, groups = step.params["dimension_numbers"], step.params["feature_group_count"]
+    channels, into = images.axes[numbers.lhs_spec[1]], kernel.axes[numbers.rhs_spec[1]]
+    each = kernel.axes[numbers.rhs_spec[0]].size // groups
+    charge: dict[Occurrence, Form] = {}
+    for place, form in ledger.of(images).items():
+        if ledger.census.lies(place, channels):
+            place = _in_kernel(ledger, place, groups, into, each)
+        charge[place] = form
+    _contract(ledger, step.results[0], [charge, ledger.of(kernel)], [into])
+
+
+def _in_kernel(ledger: Ledger, place: Occurrence, groups: int, into: Layout, each: int) -> Occurrence:
+    """Where units along channels of images, which are (groups, channels into each), lie along an axis of the kernel."""
+    for inside in ledger.census.along(into).get(place.factor, ()):
+        if dataclasses.replace(inside, outer=merged([(groups, into.size), *inside.outer])) == place:
+            return inside
+    if place.inner % into.size:
+        return place
+    outer = tuple((number, stride // into.size * each) for number, stride in place.outer)
+    return dataclasses.replace(place, outer=outer, inner=place.inner // into.size * each, start=place.start // into.size * each)
 
 
 def _contract(ledger: Ledger, result: Operand, charges: Sequence[Charge], along: Sequence[Layout]) -> None:
@@ -260,14 +277,15 @@ def _exponent(step: Step) -> Fraction | None:
 def reshaped(ledger: Ledger, step: Step) -> None:
     """Units lie in the same places of the flattened array."""
     (array,), (result,) = step.operands[:1], step.results
-    places = {ledger.census.flat(result.axes, place): place for place in ledger.census.every(result.axes)}
+    every = ledger.census.every(result.axes)
+    places = {flat: place for place in every if (flat := ledger.census.flat(result.axes, place)) is not None}
     moved: dict[Occurrence, Form] = {}
     for place, form in ledger.of(array).items():
-        new = places.get(ledger.census.flat(array.axes, place))
-        if new is None:
-            ledger.vanish([form])
+        flat = ledger.census.flat(array.axes, place)
+        if flat in places:
+            moved[places[flat]] = form
         else:
-            moved[new] = form
+            ledger.vanish([form])
     ledger.give(result, moved)
 
 
@@ -278,10 +296,10 @@ def concatenated(ledger: Ledger, step: Step) -> None:
     joined: dict[Occurrence, Form] = {}
     rest, start = [], 0
     for operand in step.operands:
-        charge = ledger.any_charge(operand) if _is_zero(operand) else ledger.of(operand)
-        own = ledger.census.along(operand.axes[along])
-        joined.update(_shifted({place: form for place, form in charge.items() if place.factor in own}, start))
-        rest.append({place: form for place, form in charge.items() if place.factor not in own})
+        charge = ledger.any_charge(operand) if _fits_any(ledger, operand) else ledger.of(operand)
+        own, beside = _divided(ledger, charge, operand.axes[along])
+        joined.update(_shifted(own, start))
+        rest.append(beside)
         start += operand.axes[along].size
     ledger.give(step.results[0], {**ledger.alike(rest), **joined})
 
@@ -290,14 +308,13 @@ def concatenated(ledger: Ledger, step: Step) -> None:
 def padded(ledger: Ledger, step: Step) -> None:
     """Zeros are put around units."""
     array, fill = step.operands
-    if not _is_zero(fill):
+    if not _fits_any(ledger, fill):
         ledger.uncharged(step.operands)
         return
     charge = ledger.of(array)
     for axis, (low, _, _) in zip(array.axes, step.params["padding_config"], strict=True):
-        own = ledger.census.along(axis)
-        inside = {place: form for place, form in charge.items() if place.factor in own}
-        charge = {place: form for place, form in charge.items() if place.factor not in own} | dict(_shifted(inside, low))
+        own, beside = _divided(ledger, charge, axis)
+        charge = {**beside, **dict(_shifted(own, low))}
     ledger.give(step.results[0], charge)
 
 
@@ -321,6 +338,14 @@ def split(ledger: Ledger, step: Step) -> None:
         start += int(size)
 
 
+@rule("unstack")
+def unstacked(ledger: Ledger, step: Step) -> None:
+    """The positions of an axis that is no axis of units, one by one."""
+    array, along = step.operands[0], step.params["axis"]
+    for at, result in enumerate(step.results):
+        ledger.give(result, _within(ledger, array, ledger.of(array), along, at, at + 1))
+
+
 @rule("gather")
 def gathered(ledger: Ledger, step: Step) -> None:
     """Units along axes of which all is taken stay; nothing is known of others."""
@@ -328,17 +353,11 @@ def gathered(ledger: Ledger, step: Step) -> None:
     ledger.uncharged([indices])
     sizes, dropped = step.params["slice_sizes"], step.params["dimension_numbers"]
     gone = {*dropped.collapsed_slice_dims, *dropped.operand_batching_dims}
-    whole = {
-        factor
-        for number, axis in enumerate(array.axes)
-        if number not in gone and sizes[number] == axis.size
-        for factor in ledger.census.along(axis)
-    }
+    axes = [axis for number, axis in enumerate(array.axes) if number not in gone and sizes[number] == axis.size]
     fill = step.params["fill_value"]
     filled = step.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP and fill is not None and fill != 0
-    charge = ledger.of(array)
-    ledger.vanish(form for place, form in charge.items() if filled or place.factor not in whole)
-    ledger.give(step.results[0], {place: form for place, form in charge.items() if not filled and place.factor in whole})
+    charge = ledger.fit(ledger.of(array), [] if filled else axes)
+    ledger.give(step.results[0], charge)
 
 
 def _within(ledger: Ledger, array: Operand, charge: Charge, number: int, start: int, stop: int) -> Charge:
@@ -346,16 +365,23 @@ def _within(ledger: Ledger, array: Operand, charge: Charge, number: int, start: 
     axis = array.axes[number]
     if (start, stop) == (0, axis.size):
         return charge
-    own = ledger.census.along(axis)
-    kept = {place: form for place, form in charge.items() if place.factor not in own}
-    for place, form in charge.items():
-        if place.factor in own:
-            last = place.start + sum((size - 1) * stride for size, stride in place.outer) + place.factor.size * place.inner
-            if start <= place.start and last <= stop:
-                kept.update(_shifted({place: form}, -start))
-            elif start == stop or (place.start < stop and start < last):
-                ledger.vanish([form])
-    return kept
+    own, kept = _divided(ledger, charge, axis)
+    for place, form in own.items():
+        last = place.start + sum((size - 1) * stride for size, stride in place.outer) + place.factor.size * place.inner
+        if start <= place.start and last <= stop:
+            kept.update(_shifted({place: form}, -start))
+        elif start == stop or (place.start < stop and start < last):
+            ledger.vanish([form])
+    members = [place for place in kept if isinstance(place, Member) and place.beside is resolved(axis)]
+    taken = {place.taken(): kept.pop(place) for place in members if (start, stop) == (place.at, place.at + 1)}
+    ledger.vanish(kept.pop(place) for place in members if place in kept and (start == stop or start <= place.at < stop))
+    return {place: form for place, form in kept.items() if place not in members} | taken
+
+
+def _divided(ledger: Ledger, charge: Charge, axis: Layout) -> tuple[dict[Occurrence, Form], dict[Occurrence, Form]]:
+    """The charge of units along an axis, and of others."""
+    own = {place: form for place, form in charge.items() if ledger.census.lies(place, axis)}
+    return own, {place: form for place, form in charge.items() if place not in own}
 
 
 def _shifted(charge: Charge, by: int) -> Iterator[tuple[Occurrence, Form]]:
@@ -363,9 +389,11 @@ def _shifted(charge: Charge, by: int) -> Iterator[tuple[Occurrence, Form]]:
 
 
 def _alike(ledger: Ledger, operands: Sequence[Operand], result: Operand) -> Charge:
-    """The one charge of several arrays that are indexed like the result; zeros have any."""
-    return ledger.alike([ledger.fit(ledger.of(operand), result.axes) for operand in operands if not _is_zero(operand)])
+    """The one charge of several arrays that are indexed like the result."""
+    return ledger.alike([ledger.fit(ledger.of(operand), result.axes) for operand in operands if not _fits_any(ledger, operand)])
 
 
-def _is_zero(operand: Operand) -> bool:
-    return operand.constant is not None and bool(operand.constant == 0)
+def _fits_any(ledger: Ledger, operand: Operand) -> bool:
+    """Whether an array is known to be what it is whatever it is multiplied by: zero, no number, or, by c > 0, infinite."""
+    value = operand.constant
+    return value is not None and bool(value == 0 or np.isnan(value) or (np.isinf(value) and not ledger.signs))

@@ -218,7 +218,7 @@ PROGRAMS = {
     "two matrices that meet": (lambda p: total((X @ p["w"]) @ (X @ p["u"]).T), PAIR, [{"w": 1, "u": 1}], [{"w": 1, "u": -1}]),
     "ratios of units": (lambda p: total(p["b"][:, None] / p["b"][None]), {"b": 4}, [], []),
     "differences of units": (lambda p: total(p["b"][:, None] - p["b"][None]), {"b": 4}, [], []),
-    "units in order": (lambda p: total((p["b"][:, None] > p["b"][None]) * p["m"]), {"b": 4, "m": (4, 4)}, [], []),
+    "units in order": (lambda p: total((p["b"][:, None] > p["b"][None]).astype(float) * p["m"]), {"b": 4, "m": (4, 4)}, [], []),
     "equal units": (lambda p: total((p["b"][:, None] == p["b"][None]).astype(float)), {"b": 4}, [], []),
     "larger of two units": (lambda p: total(jnp.maximum(p["b"][:, None], p["b"][None])), {"b": 4}, [], []),
     "one of two units": (lambda p: total(jnp.where(X[0, 0] > 0, p["b"][:, None], p["b"][None])), {"b": 4}, [], []),
