@@ -11,15 +11,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from symmetry_jax.symmetry.axes import Charges, UnitAxis
+
+# rules are registered where they are written
+from symmetry_jax.symmetry.discovery import moves, powers
 from symmetry_jax.symmetry.discovery.equations import Families, Step
 from symmetry_jax.symmetry.discovery.forms import Form, Forms
 from symmetry_jax.symmetry.discovery.grouping import Occurrence, joined_axes
 from symmetry_jax.symmetry.discovery.layouts import Factor
 from symmetry_jax.symmetry.discovery.ledger import Census, Ledger
 from symmetry_jax.symmetry.discovery.operands import Operand
-from symmetry_jax.symmetry.discovery.powers import follow_charge
 from symmetry_jax.symmetry.units import UnitGroup
 
+RULE_BOOKS = (moves, powers)
 Unknown = tuple[str, int, Occurrence]  # the exponent of units of an array, along one of its axes, in one place
 
 
@@ -49,7 +52,7 @@ def _solutions(
     for path, charge in start.items():
         ledger.give(params[path], charge)
     for step in steps:
-        follow_charge(ledger, step)
+        powers.follow_charge(ledger, step)
     return {
         factor: tuple(_charges(group, vector) for vector in ledger.forms.solutions(unknowns[factor]))
         for factor, group in groups

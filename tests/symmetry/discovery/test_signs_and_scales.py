@@ -1,5 +1,7 @@
 """Signs and scales of units: those that were counted by hand are found, and nothing that is found is false."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -327,7 +329,12 @@ PROGRAMS = {
     "joined along inputs": (lambda p: jnp.concatenate([X @ p["w"], (X @ p["w"]) ** 2]) @ p["v"], MLP, [], []),
     "joined with ones": (lambda p: jnp.concatenate([X @ p["w"], jnp.ones((1, 4))]) @ p["v"], MLP, [], []),
     "joined with zeros": (lambda p: jnp.concatenate([X @ p["w"], jnp.zeros((1, 4))]) @ p["v"], MLP, [OUT], [OUT_SCALE]),
-    "stacked": (lambda p: jnp.stack([X @ p["w"], -(X @ p["u"])]) @ p["v"], PAIR, [{"w": 1, "u": 1, "v": 1}], [{"w": 1, "u": 1, "v": -1}]),
+    "stacked": (
+        lambda p: jnp.stack([X @ p["w"], -(X @ p["u"])]) @ p["v"],
+        PAIR,
+        [{"w": 1, "u": 1, "v": 1}],
+        [{"w": 1, "u": 1, "v": -1}],
+    ),
     "written into zeros": (written_into, MLP, [OUT], [OUT_SCALE]),
     "written over ones": (written_over, MLP, [], []),
     "fused gate": (fused, {"w": (3, 8), **V}, [{("w", 4): 1, "v": 1}], [{("w", 4): 1, "v": -1}]),
@@ -367,10 +374,20 @@ PROGRAMS = {
         [],
     ),
     "branches of other charges": (lambda p: lax.cond(X[0, 0] > 0, jnp.tanh, jnp.square, hidden(p)) @ p["v"], MLP, [], []),
-    "a branch chosen by units": (lambda p: lax.cond(jnp.sum(p["a"]) > 0, jnp.sin, jnp.tanh, X @ p["w"]) @ p["v"], {**MLP, "a": 5}, [OUT], []),
+    "a branch chosen by units": (
+        lambda p: lax.cond(jnp.sum(p["a"]) > 0, jnp.sin, jnp.tanh, X @ p["w"]) @ p["v"],
+        {**MLP, "a": 5},
+        [OUT],
+        [],
+    ),
     "a derivative of its own": (lambda p: clipped(X @ p["w"]) @ p["v"], MLP, [OUT], [{"w": 1}]),
     # types
-    "complex": (lambda p: jnp.abs(lax.complex(X @ p["w"], X @ p["u"])) @ p["v"], PAIR, [{"w": 1, "u": 1}], [{"w": 1, "u": 1, "v": -1}]),
+    "complex": (
+        lambda p: jnp.abs(lax.complex(X @ p["w"], X @ p["u"])) @ p["v"],
+        PAIR,
+        [{"w": 1, "u": 1}],
+        [{"w": 1, "u": 1, "v": -1}],
+    ),
     "frequencies": (lambda p: jnp.real(jnp.fft.rfft(X @ p["w"], axis=0)) @ p["v"], MLP, [OUT], [OUT_SCALE]),
     "narrow": (lambda p: (X @ p["w"]).astype(bool).astype(float) @ p["v"], MLP, [], []),
     "scattered": (lambda p: jnp.zeros((5, 4)).at[jnp.asarray([0, 0, 1, 2, 3])].add(X @ p["w"]) @ p["v"], MLP, [], []),
@@ -398,3 +415,160 @@ def test_programs(function, shapes, signs, scales):
     ((found_signs, found_scales),) = ours
     assert_spans(found_signs, signs, True)
     assert_spans(found_scales, scales, False)
+
+
+# networks drawn at random: how each kind of unit is made, whether its sign passes through it, and the power that does, if any
+KINDS = {
+    "tanh": (jnp.tanh, 1, None),
+    "sin": (jnp.sin, 1, None),
+    "linear": (lambda h: h, 1, 1),
+    "relu": (jax.nn.relu, None, 1),
+    "leaky": (jax.nn.leaky_relu, None, 1),
+    "abs": (jnp.abs, 0, 1),
+    "square": (jnp.square, 0, 2),
+    "cube": (lambda h: h**3, 1, 3),
+    "cos": (jnp.cos, 0, None),
+    "sign": (jnp.sign, 1, 0),
+    "gelu": (jax.nn.gelu, None, None),
+    "softplus": (jax.nn.softplus, None, None),
+}
+
+
+def random_network(random):
+    """A network of dense layers, its parameters, and for each group the signs and the scales of its units."""
+    kinds = [str(kind) for kind in random.choice(list(KINDS), 3)]
+    widths = [3, *(int(width) for width in random.choice([4, 5, 6, 7], 3, replace=False)), 2]
+    biased, shifted, gated = (random.random((3, 3)) < [[0.5], [0.2], [0.3]]).tolist()
+    params, expected = {}, {}
+    for layer, (before, after) in enumerate(itertools.pairwise(widths)):
+        params[f"w{layer}"] = jnp.asarray(random.normal(size=(before, after)) / np.sqrt(before))
+    for layer, width in enumerate(widths[1:-1]):
+        if biased[layer]:
+            params[f"b{layer}"] = jnp.asarray(random.normal(size=width))
+        if gated[layer]:
+            params[f"g{layer}"] = jnp.asarray(random.normal(size=(widths[layer], width)))
+    for layer, kind in enumerate(kinds):
+        into = [f"w{layer}"] + [f"b{layer}"] * biased[layer]
+        out = [name for name in (f"w{layer + 1}", f"g{layer + 1}") if name in params]
+        _, parity, degree = KINDS[kind]
+        signs, scales = (
+            []
+            if power is None or (power and shifted[layer])
+            else [dict.fromkeys(into, 1) | dict.fromkeys(out if power else [], -power)]
+            for power in (parity, degree)
+        )
+        gate = [f"g{layer}"] * gated[layer]  # a linear factor, after the shift
+        expected[f"w{layer}"] = (
+            [*signs, *(dict.fromkeys([one, *out], 1) for one in gate)],
+            [*scales, *({one: 1} | dict.fromkeys(out, -1) for one in gate)],
+        )
+
+    def function(params, x):
+        for layer, kind in enumerate(kinds):
+            h = KINDS[kind][0](x @ params[f"w{layer}"] + (params[f"b{layer}"][None] if biased[layer] else 0.0))
+            h = h + 0.3 if shifted[layer] else h
+            x = h * (x @ params[f"g{layer}"]) if gated[layer] else h
+        return x @ params["w3"]
+
+    return function, params, expected
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_networks_drawn_at_random(seed):
+    function, params, expected = random_network(np.random.default_rng(seed))
+    found = holds(function, params, X)
+    assert set(found) == set(expected)
+    for name, (signs, scales) in expected.items():
+        assert_spans(found[name][0], signs, True)
+        assert_spans(found[name][1], scales, False)
+
+
+# of models of the zoo, the signs and the scales of each group, counted by hand
+COUNTED = {
+    "plain/mlp": [(0, 1), (0, 1)],
+    # heads and their dimensions: queries against keys, and values against the way out
+    "plain/fused_attention_split": [(2, 2), (1, 1), (1, 1)],
+    "plain/fused_attention_reshaped": [(2, 2), (1, 1), (1, 1)],
+    # queries, keys and values of a head lie together: all change sign at once
+    "plain/fused_attention_by_head": [(1, 0), (1, 1), (1, 1)],
+    "equinox_models/attention": [(2, 2), (1, 1), (1, 1)],
+    # statistics that are parameters: kernel, bias and mean against gain; for scales, gain and shift against what reads them
+    "linen/cnn_batch_norm": [(1, 2), (1, 2)],
+    "nnx/cnn_batch_norm": [(1, 2), (1, 2)],
+    # statistics of the batch, with epsilon: kernel and gain change sign; gain and shift against what reads them
+    "linen/cnn_batch_norm_trained": [(1, 1), (1, 1)],
+    # groups before and after the second layer; each channel before it, and each after it
+    "linen/grouped_convolution": [(0, 2), (0, 1), (0, 1)],
+    "plain/softmax_units": [(0, 0)],
+    "plain/sorted_units": [(0, 0)],
+    "plain/mapped_experts": [(0, 0), (0, 0)],
+}
+
+
+def found_in(case):
+    return discover(case.function, case.params, *case.inputs, outputs=case.outputs)
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_models_of_the_zoo(name):
+    module, function = name.split("/")
+    builds = [build for build in ALL if (build.__module__.rsplit(".", 1)[-1], build.__name__) == (module, function)]
+    for build in builds:  # none where its library is not installed
+        found = found_in(build())
+        assert sorted((len(group.signs), len(group.scales)) for group in found.values()) == sorted(COUNTED[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", ALL, ids=lambda build: f"{build.__module__.rsplit('.', 1)[-1]}-{build.__name__}")
+def test_nothing_false_in_the_zoo(build):
+    case = build()
+    holds(lambda params: case.outputs(case.function(params, *case.inputs)), case.params, symmetry=found_in(case))
+
+
+def mlp(params, x):
+    return jnp.tanh(x @ params["w"] + params["b"][None]) @ params["v"]
+
+
+def test_verify_tells_true_signs_and_scales_from_false_ones():
+    params = drawn(**MLP)
+    group = discover(mlp, params, X)["w"]
+    true = verify(Symmetry((group,)), mlp, params, X, key=jax.random.key(0))["w"]
+    assert true.signs < 1e-12 and true.scales is None
+    half = Charges((UnitAxis("w", 1, "fan-in"),), (1,))
+    false = UnitGroup("false", 4, group.axes, signs=(half,), scales=(half,))
+    errors = verify(Symmetry((false,)), mlp, params, X, key=jax.random.key(0))["false"]
+    assert errors.outputs < 1e-12 < 1e-2 < min(errors.signs, errors.scales)
+
+
+def test_a_derivative_of_its_own_is_no_part_of_the_function():
+    def function(params, x):
+        return clipped(x @ params["w"]) @ params["v"]
+
+    errors = verify(discover(function, drawn(**MLP), X), function, drawn(**MLP), X, key=jax.random.key(0))["w"]
+    assert errors.signs < 1e-12 < 1e-2 < errors.scales
+
+
+def test_rescaling_acts_on_units_and_their_exponents():
+    axes = (UnitAxis("w", 0, "fan-in", start=1), UnitAxis("v", 1, "fan-out", inner=2))
+    group = UnitGroup("some", 3, axes, scales=(Charges(axes, (1, -2)),))
+    params = {"w": jnp.ones((5, 2)), "v": jnp.ones((1, 6)), "other": jnp.ones(3)}
+    scaled = rescale(params, group, group.scales[0], jnp.asarray([1.0, 2.0, 4.0]))
+    np.testing.assert_array_equal(scaled["w"], np.array([1, 1, 2, 4, 1])[:, None] * np.ones((1, 2)))
+    np.testing.assert_array_equal(scaled["v"], 1 / np.array([[1, 1, 4, 4, 16, 16]]))
+    np.testing.assert_array_equal(scaled["other"], params["other"])
+
+
+def test_signs_and_scales_are_printed_beside_the_table():
+    def function(params, x):
+        return jnp.square(x @ params["w"] + params["b"][None]) @ params["v"]
+
+    symmetry = discover(function, drawn(**MLP), X)
+    lines = str(symmetry).splitlines()
+    assert "w: no permutation: w 1 by -1, b 0 by -1" in lines
+    assert "w: no permutation, c > 0: w 1 by c, b 0 by c, v 0 by 1/c^2" in lines
+    only = symmetry.only(("fan-in",))["w"]
+    assert [powers(charges) for charges in (*only.signs, *only.scales)] == [{"w": 1}, {"w": 1}]
+    moments = symmetry["w"].within({"mu": drawn(**MLP)})
+    assert moments.signs == moments.scales == () and len(moments.axes) == 3
+    permuted = permute(drawn(**MLP), symmetry["w"], [3, 2, 1, 0])
+    assert holds(function, permuted, X) == holds(function, drawn(**MLP), X)
