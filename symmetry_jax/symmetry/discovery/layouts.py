@@ -203,16 +203,22 @@ def _cut(layout: Layout, length: int) -> Pieces:
         pieces = _piece(layout, length), _piece(layout, layout.size - length)
         layout.form = Ranges(pieces)
         return pieces
-    slowest, rest = layout.parts[0], layout.parts[1:]
-    inner = layout.size // slowest.size
-    if length % inner:
+    slowest, rest = layout.parts[0], product(layout.parts[1:])
+    number, left = divmod(length, rest.size)
+    halves = _split_ranges(slowest, number)
+    if halves is None or not left:
+        return halves and (product((halves[0], rest)), product((halves[1], rest)))
+    one, inside = _split_ranges(halves[1], 1), _split_ranges(rest, left)  # in the middle of one value of the slowest digit
+    if one is None or inside is None:
         return None
-    halves = _split_ranges(slowest, length // inner)
-    return halves and (product((halves[0], *rest)), product((halves[1], *rest)))
+    before, after = (product((halves[0], rest)), inside[0]), (inside[1], product((one[1], rest)))
+    return resolved(Ranges(before)), resolved(Ranges(after))
 
 
 def _split_ranges(layout: Layout, length: int) -> Pieces:
     layout = resolved(layout)
+    if length in (0, layout.size):
+        return (layout, NONE) if length else (NONE, layout)
     if not isinstance(layout, Ranges):
         return _cut(layout, length)
     before: list[Layout] = []
