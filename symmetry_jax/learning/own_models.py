@@ -42,9 +42,7 @@ class OwnModel:
             params = self.begin(key, inputs)
         wrong = [leaf for leaf in jax.tree.leaves(params) if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating)]
         if wrong:
-            raise InputError(
-                f"{self.path}: init returns a {jnp.result_type(wrong[0])}, and parameters are floating numbers"
-            )
+            raise InputError(f"{self.path}: init returns a {jnp.result_type(wrong[0])}, and parameters are floating numbers")
         if isinstance(params, dict) and PARAMS in params and len(params) > 1:
             others = ", ".join(name for name in params if name != PARAMS)
             raise InputError(f"{self.path}: init returns {others} beside params, and nothing but parameters is trained here")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from symmetry_jax.symmetry.discovery.equations import Findings, Use
@@ -19,6 +20,17 @@ class Occurrence:
     outer: tuple[tuple[int, int], ...]  # (number, stride) of each slower digit, slowest first
     inner: int
     start: int
+
+    @property
+    def repeats(self) -> int:
+        """How many times the units are there."""
+        return math.prod(number for number, _ in self.outer)
+
+    def apart(self) -> "Iterator[Occurrence]":
+        """Each time by itself."""
+        for index in itertools.product(*(range(number) for number, _ in self.outer)):
+            start = self.start + sum(at * stride for at, (_, stride) in zip(index, self.outer, strict=True))
+            yield Occurrence(self.factor, (), self.inner, start)
 
 
 def occurrences(layout: Layout) -> Iterator[Occurrence]:

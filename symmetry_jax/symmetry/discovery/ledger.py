@@ -8,11 +8,12 @@ from fractions import Fraction
 from symmetry_jax.symmetry.discovery.equations import Families
 from symmetry_jax.symmetry.discovery.forms import Form, Forms
 from symmetry_jax.symmetry.discovery.grouping import Occurrence, occurrences
-from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, resolved
+from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, Ranges, product, resolved
 from symmetry_jax.symmetry.discovery.operands import Operand
 
 Charge = Mapping[Occurrence, Form]  # of each place of units along an axis; zero where there is none
 NOTHING: Charge = {}
+MOST_RANGES = 64  # of a digit that are told apart
 
 
 class Ledger:
@@ -116,7 +117,7 @@ class Census:
         if axis not in self._known:
             layout = resolved(axis)
             found: dict[Factor, tuple[Occurrence, ...]] = {}
-            for place in occurrences(layout):
+            for place in occurrences(_apart(layout)):
                 if place.factor in self._looked_for:
                     whole = dataclasses.replace(place, outer=merged(place.outer))
                     found[place.factor] = (*found.get(place.factor, ()), whole)
@@ -162,6 +163,22 @@ class Census:
         outer = [(axes[one].size, strides[one]) for one in slower]
         outer += [(count, stride * strides[number]) for count, stride in place.outer]
         return Occurrence(place.factor, merged(outer), place.inner * strides[number], start)
+
+
+def _apart(layout: Layout) -> Layout:
+    """The same positions, with products of a few ranges as ranges of products, so that each place has one description."""
+    layout = resolved(layout)
+    if isinstance(layout, Factor):
+        return layout
+    parts = [_apart(part) for part in layout.parts]
+    if isinstance(layout, Ranges):
+        return resolved(Ranges(tuple(parts)))
+    for number, part in enumerate(parts):
+        faster = product(parts[number + 1 :])
+        if isinstance(part, Ranges) and len(part.parts) <= MOST_RANGES and faster.size > 1:
+            ranges = Ranges(tuple(_apart(Product((one, faster))) for one in part.parts))
+            return resolved(Product((*parts[:number], ranges)))
+    return layout
 
 
 def _is_repeated(layout: Layout, factor: Factor) -> bool:

@@ -1,7 +1,7 @@
 """Rules for charges of entries that go to other places: flattened, joined, cut, gathered, carried through loops."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from jax import lax
 
@@ -12,6 +12,8 @@ from symmetry_jax.symmetry.discovery.layouts import Layout, resolved
 from symmetry_jax.symmetry.discovery.ledger import Charge, Ledger, Member
 from symmetry_jax.symmetry.discovery.operands import Operand
 from symmetry_jax.symmetry.discovery.powers import fits_any, rule
+
+MOST_REPEATS = 4096  # of units in one place that are looked at one by one
 
 
 @rule("scanned")
@@ -43,13 +45,34 @@ def reshaped(ledger: Ledger, step: Step) -> None:
     every = ledger.census.every(result.axes)
     places = {flat: place for place in every if (flat := ledger.census.flat(result.axes, place)) is not None}
     moved: dict[Occurrence, Form] = {}
+    others: dict[Occurrence, Form] = {}
     for place, form in ledger.of(array).items():
         flat = ledger.census.flat(array.axes, place)
         if flat in places:
-            moved[places[flat]] = form
+            moved[places.pop(flat)] = form
+        elif flat is not None and flat.repeats <= MOST_REPEATS:
+            others[flat] = form
         else:
             ledger.vanish([form])
-    ledger.give(result, moved)
+    ledger.give(result, moved | _one_by_one(ledger, others, places))
+
+
+def _one_by_one(ledger: Ledger, charge: Charge, places: Mapping[Occurrence, Occurrence]) -> dict[Occurrence, Form]:
+    """A charge in other places of a flattened array, where units that lie in one place here lie in several there.
+
+    Args:
+        ledger: of the charges.
+        charge: in the flattened array.
+        places: by their places in it, those that the charge may move to.
+    """
+    known = {piece: form for place, form in charge.items() for piece in place.apart()}
+    moved: dict[Occurrence, Form] = {}
+    for flat, place in places.items():
+        found = [known.pop(piece, {}) for piece in flat.apart()] if flat.repeats <= MOST_REPEATS else []
+        if found:
+            moved[place] = ledger.alike([{place: form} for form in found]).get(place, {})
+    ledger.vanish(known.values())
+    return moved
 
 
 @rule("concatenate")

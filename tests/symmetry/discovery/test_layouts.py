@@ -176,6 +176,14 @@ def test_ranges_that_fit_are_not_frozen(random):
     nothing_is_frozen(random, Ranges, [random.randrange(2, 6) for _ in range(random.randrange(1, 5))])
 
 
+def test_a_product_is_cut_within_one_value_of_its_slowest_digit():
+    taps, channels = Factor(9), Factor(4)
+    unify(Product((Factor(3), Factor(3), channels)), Ranges((channels,) * 9), WHY)
+    assert channels.rigid is None and resolved(channels) is channels
+    unify(Product((taps, channels)), Ranges((Factor(6), Factor(30))), WHY)
+    assert [factor.size for factor in factors(channels)] == [2, 2] and not any(factor.rigid for factor in factors(channels))
+
+
 def test_rigid_positions_that_meet_untold_are_loose():
     heads, dims, pairs = Factor(2, WHY), Factor(3, WHY), [Factor(3), Factor(2)]
     unify(Product((heads, dims)), Product(tuple(pairs)), WHY)

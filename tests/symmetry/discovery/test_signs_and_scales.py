@@ -9,6 +9,8 @@ import pytest
 from jax import lax
 
 from symmetry_jax import Charges, Symmetry, UnitAxis, UnitGroup, discover, permute, rescale, verify
+from symmetry_jax.learning.models import ACTIVATIONS as ACTIVATIONS_OF_OURS
+from symmetry_jax.learning.models import CNN
 from tests.symmetry.discovery.zoo import ALL
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -564,3 +566,16 @@ def test_signs_and_scales_are_printed_beside_the_table():
     assert moments.signs == moments.scales == () and len(moments.axes) == 3
     permuted = permute(drawn(**MLP), symmetry["w"], [3, 2, 1, 0])
     assert holds(function, permuted, X) == holds(function, drawn(**MLP), X)
+
+
+@pytest.mark.parametrize(
+    ("activation", "signs", "scales"), [("tanh", 1, 0), ("relu", 0, 1), ("gelu", 0, 0), ("identity", 1, 1)]
+)
+def test_units_whose_patches_are_put_together(activation, signs, scales):
+    """Each tap of a kernel is a digit of the kernel's axis, and a range of the patches'."""
+    model = CNN((4, 3), 2, (1, 2), activation=ACTIVATIONS_OF_OURS[activation])
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(3, 6, 6, 2)))
+    variables = jax.tree.map(lambda leaf: leaf.astype("float64"), model.init(jax.random.key(0), images))
+    found = holds(model.apply, variables, images)
+    numbers = {name: tuple(map(len, both)) for name, both in found.items()}
+    assert numbers == dict.fromkeys(["conv_0", "conv_1"], (signs, scales))
