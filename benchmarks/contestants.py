@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+ONE_AT_A_TIME = 4  # networks that are trained one after another: more of them take longer and tell no more
+
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
@@ -17,6 +19,7 @@ class Contestant:
         start: the state at step 0, made anew; not timed.
         train: takes all runs from the start to the last step, and returns when that is computed; timed.
         losses: the mean loss over the training set of each run, (runs,); not timed.
+        close: lets go of what it holds.
     """
 
     name: str
@@ -24,3 +27,4 @@ class Contestant:
     start: Callable[[], Any]
     train: Callable[[Any], Any]
     losses: Callable[[Any], np.ndarray]
+    close: Callable[[], None] = lambda: None

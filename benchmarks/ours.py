@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from benchmarks.contestants import Contestant
-from benchmarks.works import LEARNING_RATE, Assignment, Work
-from symmetry_jax.learning.optimizers import sgd
+from benchmarks.works import Assignment, Work
+from symmetry_jax.learning.optimizers import OPTIMIZERS
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
 from symmetry_jax.learning.tasks import Dataset, Task
 from symmetry_jax.learning.training import descend
@@ -52,12 +52,14 @@ def _contestant(name: str, assignment: Assignment, process: Process) -> Contesta
 
 
 def _process(work: Work) -> Process:
-    return descend(work.task, sgd, work.start)
+    return descend(work.task, OPTIMIZERS[work.optimizer], work.start)
 
 
 def _program(assignment: Assignment, process: Process) -> Program:
     work = assignment.work
-    axes = Axes.of({"seed": range(assignment.runs), "learning_rate": [LEARNING_RATE], "weight_decay": [0.0]})
+    adam = {"beta1": 0.9, "beta2": 0.999, "adam_eps": 1e-8} if work.optimizer == "adam" else {}
+    rates = {"learning_rate": work.learning_rate, "weight_decay": 0.0} | adam
+    axes = Axes.of({"seed": range(assignment.runs), **{name: (rate,) for name, rate in rates.items()}})
     measures = (minibatch_loss(), _training_loss(work.task))
     return Program(work.name, process, measures, axes, assignment.data, record_steps(work.steps, RECORDS, "even"))
 

@@ -1,4 +1,4 @@
-"""The peer in JAX: plain flax networks, vmapped over runs, with a Python loop over steps, on one device."""
+"""The peers in JAX: plain flax networks, one at a time or vmapped over runs, on one device."""
 
 from collections.abc import Callable
 
@@ -7,71 +7,145 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from benchmarks.contestants import Contestant
-from benchmarks.works import LEARNING_RATE, Assignment, Layers
+from benchmarks.contestants import ONE_AT_A_TIME, Contestant
+from benchmarks.works import STRIDES, Assignment, Layers, Work
+from symmetry_jax.learning.models import CNN
 from symmetry_jax.learning.process import PyTree
 from symmetry_jax.learning.tasks import Batch
+
+Step = Callable[[PyTree, Batch, jax.Array], PyTree]  # from one run's state, the training set and the places of its examples
 
 
 class ConvolutionalNetwork(nn.Module):
     """The CNN as one writes it in flax: (batch, height, width, channel) -> (batch, classes)."""
 
+    filters: tuple[int, ...]
+    outputs: int
+
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         """The logits of a batch."""
-        maps = nn.tanh(nn.Conv(8, (3, 3), name="conv_0")(images))
-        maps = nn.tanh(nn.Conv(8, (3, 3), (2, 2), name="conv_1")(maps))
-        return nn.Dense(10, name="output")(maps.reshape(len(maps), -1))
+        for number, (filters, stride) in enumerate(zip(self.filters, STRIDES, strict=True)):
+            images = nn.tanh(nn.Conv(filters, (3, 3), (stride, stride), name=f"conv_{number}")(images))
+        return nn.Dense(self.outputs, name="output")(images.reshape(len(images), -1))
 
 
 class Perceptron(nn.Module):
     """The MLP as one writes it in flax: (batch, height, width, channel) -> (batch, classes)."""
 
+    widths: tuple[int, ...]
+    outputs: int
+
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         """The logits of a batch."""
-        hidden = nn.tanh(nn.Dense(64, name="hidden_0")(images.reshape(len(images), -1)))
-        hidden = nn.tanh(nn.Dense(64, name="hidden_1")(hidden))
-        return nn.Dense(10, name="output")(hidden)
+        hidden = images.reshape(len(images), -1)
+        for number, width in enumerate(self.widths):
+            hidden = nn.tanh(nn.Dense(width, name=f"hidden_{number}")(hidden))
+        return nn.Dense(self.outputs, name="output")(hidden)
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"cnn": ConvolutionalNetwork, "mlp": Perceptron}
+def one_by_one(assignment: Assignment) -> Contestant:
+    """A jitted step, called in a Python loop over steps for one network after another."""
+    step = jax.jit(_step(assignment.work))
+    runs = min(ONE_AT_A_TIME, assignment.runs)
+
+    def start() -> list[PyTree]:
+        states = _start(assignment)
+        return [jax.block_until_ready(jax.tree.map(lambda leaf: leaf[run], states)) for run in range(runs)]  # noqa: B023
+
+    def train(states: list[PyTree]) -> list[PyTree]:
+        train_set = jax.device_put(assignment.data.train)
+        for run, state in enumerate(states):
+            for chosen in assignment.batches[:, run]:
+                state = step(state, train_set, chosen)
+            states[run] = jax.block_until_ready(state)
+        return states
+
+    def losses(states: list[PyTree]) -> np.ndarray:
+        return _losses(assignment, jax.tree.map(lambda *leaves: np.stack(leaves), *states))
+
+    return Contestant("JAX, one by one", runs, start, train, losses)
 
 
-def naive_jax(assignment: Assignment) -> Contestant:
+def vmapped(assignment: Assignment) -> Contestant:
     """One jitted step of all runs, called once for each step."""
-    network = NETWORKS[assignment.work.name]()
-    train_set = jax.device_put(assignment.data.train)
+    every = jax.jit(jax.vmap(_step(assignment.work), (0, None, 0)))
 
-    def loss(variables: PyTree, batch: Batch) -> jax.Array:
-        return optax.softmax_cross_entropy_with_integer_labels(network.apply(variables, batch.inputs), batch.targets).mean()
+    def train(states: PyTree) -> PyTree:
+        train_set = jax.device_put(assignment.data.train)
+        for chosen in assignment.batches:
+            states = every(states, train_set, chosen)
+        return jax.block_until_ready(states)
+
+    return Contestant(
+        "JAX, vmapped", assignment.runs, lambda: _start(assignment), train, lambda states: _losses(assignment, states)
+    )
+
+
+def in_one_program(assignment: Assignment) -> Contestant:
+    """All steps of all runs in one jitted program, as purejaxrl does it."""
+    step = _step(assignment.work)
 
     @jax.jit
-    def step(variables: PyTree, train_set: Batch, chosen: jax.Array) -> PyTree:
-        def descend_once(variables: PyTree, chosen: jax.Array) -> PyTree:
-            gradients = jax.grad(loss)(variables, Batch(train_set.inputs[chosen], train_set.targets[chosen]))
-            return jax.tree.map(lambda weights, gradient: weights - LEARNING_RATE * gradient, variables, gradients)
+    def whole(states: PyTree, train_set: Batch, batches: jax.Array) -> PyTree:
+        def train_run(state: PyTree, batches: jax.Array) -> PyTree:
+            return jax.lax.scan(lambda state, chosen: (step(state, train_set, chosen), None), state, batches)[0]
 
-        return jax.vmap(descend_once)(variables, chosen)
+        return jax.vmap(train_run, (0, 1))(states, batches)
 
-    def train(variables: PyTree) -> PyTree:
-        for chosen in assignment.batches:
-            variables = step(variables, train_set, chosen)
-        return jax.block_until_ready(variables)
+    def train(states: PyTree) -> PyTree:
+        return jax.block_until_ready(whole(states, assignment.data.train, assignment.batches))
 
-    def losses(variables: PyTree) -> np.ndarray:
-        # one run after another, since a vmapped convolution of the whole set is slow
-        return np.asarray(jax.jit(lambda variables: jax.lax.map(lambda run: loss(run, train_set), variables))(variables))
-
-    start = {"params": _arrange(assignment)}
-    return Contestant("naive JAX", assignment.runs, lambda: jax.block_until_ready(jax.device_put(start)), train, losses)
+    return Contestant(
+        "JAX, one program", assignment.runs, lambda: _start(assignment), train, lambda states: _losses(assignment, states)
+    )
 
 
-def _arrange(assignment: Assignment) -> Layers:
+def _network(work: Work) -> nn.Module:
+    model = work.model
+    if isinstance(model, CNN):
+        return ConvolutionalNetwork(model.filters, model.outputs)
+    return Perceptron(model.widths, model.outputs)
+
+
+def _optimizer(work: Work) -> optax.GradientTransformation:
+    return {"sgd": optax.sgd, "adam": optax.adam}[work.optimizer](work.learning_rate)
+
+
+def _loss(network: nn.Module, variables: PyTree, batch: Batch) -> jax.Array:
+    return optax.softmax_cross_entropy_with_integer_labels(network.apply(variables, batch.inputs), batch.targets).mean()
+
+
+def _step(work: Work) -> Step:
+    network, optimizer = _network(work), _optimizer(work)
+
+    def step(state: PyTree, train_set: Batch, chosen: jax.Array) -> PyTree:
+        variables, memory = state
+        batch = Batch(train_set.inputs[chosen], train_set.targets[chosen])
+        gradients = jax.grad(lambda variables: _loss(network, variables, batch))(variables)
+        updates, memory = optimizer.update(gradients, memory)
+        return optax.apply_updates(variables, updates), memory
+
+    return step
+
+
+def _start(assignment: Assignment) -> PyTree:
+    variables = {"params": _arranged(assignment)}
+    return jax.block_until_ready(jax.device_put((variables, jax.vmap(_optimizer(assignment.work).init)(variables))))
+
+
+def _losses(assignment: Assignment, states: PyTree) -> np.ndarray:
+    """Of one run after another, since a vmapped convolution of the whole set is slow."""
+    network, train_set = _network(assignment.work), assignment.data.train
+    return np.asarray(jax.jit(lambda all_runs: jax.lax.map(lambda run: _loss(network, run, train_set), all_runs))(states[0]))
+
+
+def _arranged(assignment: Assignment) -> Layers:
     """The initial weights, in the CNN with a head that reads (height, width, channel) instead of (channel, height, width)."""
-    layers = assignment.layers
-    if assignment.work.name != "cnn":
+    layers, model = assignment.layers, assignment.work.model
+    if not isinstance(model, CNN):
         return layers
     head = layers["output"]["kernel"]
-    by_channel = head.reshape(len(head), 8, -1, head.shape[-1])
+    by_channel = head.reshape(len(head), model.filters[-1], -1, head.shape[-1])
     return {**layers, "output": {**layers["output"], "kernel": by_channel.swapaxes(1, 2).reshape(head.shape)}}

@@ -1,116 +1,184 @@
-"""The peers in PyTorch: an eager loop over networks, and a `torch.func` ensemble."""
+"""The peers in PyTorch: loops over networks, eager or compiled, in one process or in one for each core; and `torch.func`."""
 
+import concurrent.futures
+import copy
+import dataclasses
+import multiprocessing
 from collections import OrderedDict
 from collections.abc import Callable
 
-import jax
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
-from benchmarks.contestants import Contestant
-from benchmarks.works import LEARNING_RATE, Assignment, Layers
-
-EAGER_RUNS = 4  # one network at a time: more of them take longer and tell no more
+from benchmarks.contestants import ONE_AT_A_TIME, Contestant
+from benchmarks.works import STRIDES, Assignment, Layers, Work
+from symmetry_jax.learning.models import CNN
 
 Parameters = dict[str, Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What is trained, on what, and how: all that a process of its own needs.
+
+    Attributes:
+        network: whose parameters are overwritten.
+        inputs: images (n, channel, height, width), mirrored for the CNN.
+        targets: labels (n,).
+        batches: the places of every minibatch's examples, (steps, runs, batch).
+        optimizer: its name.
+        learning_rate: its own.
+    """
+
+    network: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    batches: Tensor
+    optimizer: str
+    learning_rate: float
+
 
 torch.backends.cudnn.allow_tf32 = False  # float32 throughout, as the other contestants compute
 
 
-def convolutional_network() -> nn.Module:
-    """The CNN as one writes it in PyTorch: (batch, channel, height, width) -> (batch, classes)."""
-    layers = OrderedDict(
-        conv_0=nn.Conv2d(1, 8, 3, padding=1),
-        tanh_0=nn.Tanh(),
-        conv_1=nn.Conv2d(8, 8, 3, stride=2, padding=1),
-        tanh_1=nn.Tanh(),
-        flatten=nn.Flatten(),
-        output=nn.Linear(8 * 4 * 4, 10),
-    )
-    return nn.Sequential(layers)
-
-
-def perceptron() -> nn.Module:
-    """The MLP as one writes it in PyTorch: (batch, channel, height, width) -> (batch, classes)."""
-    layers = OrderedDict(
-        flatten=nn.Flatten(),
-        hidden_0=nn.Linear(64, 64),
-        tanh_0=nn.Tanh(),
-        hidden_1=nn.Linear(64, 64),
-        tanh_1=nn.Tanh(),
-        output=nn.Linear(64, 10),
-    )
-    return nn.Sequential(layers)
-
-
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"cnn": convolutional_network, "mlp": perceptron}
+def network_of(work: Work) -> nn.Module:
+    """The network as one writes it in PyTorch: (batch, channel, height, width) -> (batch, classes)."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    height, width, channels = work.image
+    if isinstance(work.model, CNN):
+        for number, (filters, stride) in enumerate(zip(work.model.filters, STRIDES, strict=True)):
+            layers[f"conv_{number}"] = nn.Conv2d(channels, filters, 3, stride, padding=1)
+            layers[f"tanh_{number}"] = nn.Tanh()
+            height, width, channels = -(-height // stride), -(-width // stride), filters
+    layers["flatten"] = nn.Flatten()
+    into = height * width * channels
+    for number, units in enumerate(() if isinstance(work.model, CNN) else work.model.widths):
+        layers[f"hidden_{number}"] = nn.Linear(into, units)
+        layers[f"tanh_{number}"] = nn.Tanh()
+        into = units
+    layers["output"] = nn.Linear(into, work.model.outputs)
+    return nn.Sequential(layers).to(device())
 
 
 def device() -> torch.device:
-    """Where PyTorch computes: on a GPU if JAX does and this PyTorch can."""
-    return torch.device("cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu")
+    """Where PyTorch computes: on a GPU if this PyTorch can."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def eager_loop(assignment: Assignment) -> Contestant:
     """One network after another, each trained as in PyTorch's tutorials."""
-    runs = min(EAGER_RUNS, assignment.runs)
-    inputs, targets = _train_set(assignment)
-    batches = _tensor(assignment.batches[:, :runs]).long()
-    initial = _parameters(assignment)
+    return _loop("PyTorch, eager", assignment, lambda network: network)
 
-    def start() -> list[nn.Module]:
-        networks = [NETWORKS[assignment.work.name]().to(device()) for _ in range(runs)]
-        for run, network in enumerate(networks):
-            network.load_state_dict({name: stacked[run] for name, stacked in initial.items()})
-        return networks
 
-    def train(networks: list[nn.Module]) -> list[nn.Module]:
-        for run, network in enumerate(networks):
-            optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
-            for chosen in batches[:, run]:
-                optimizer.zero_grad()
-                cross_entropy(network(inputs[chosen]), targets[chosen]).backward()
-                optimizer.step()
-        _wait()
-        return networks
+def compiled_loop(assignment: Assignment) -> Contestant:
+    """The same with `torch.compile`, which compiles the network once: others of its kind take its place."""
+    return _loop("PyTorch, compiled", assignment, torch.compile)
 
-    def losses(networks: list[nn.Module]) -> np.ndarray:
-        with torch.no_grad():
-            return np.array([cross_entropy(network(inputs), targets).item() for network in networks])
 
-    return Contestant("PyTorch, eager loop", runs, start, train, losses)
+def _loop(name: str, assignment: Assignment, prepare: Callable[[nn.Module], nn.Module]) -> Contestant:
+    runs = min(ONE_AT_A_TIME, assignment.runs)
+    given, initial = _given(assignment), _parameters(assignment)
+    called = prepare(given.network)
+
+    def train(starts: list[Parameters]) -> list[Parameters]:
+        return [_trained(given, called, start, run) for run, start in enumerate(starts)]
+
+    return Contestant(name, runs, lambda: _each(initial, runs), train, lambda ends: _losses(given, ends))
+
+
+def in_processes(assignment: Assignment) -> Contestant:
+    """The eager loop in one process for each core, which are started beforehand."""
+    workers = torch.get_num_threads()
+    runs = min(ONE_AT_A_TIME * workers, assignment.runs)
+    given, initial = _given(assignment), _parameters(assignment)
+    pool = concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (given,))
+
+    def train(starts: list[Parameters]) -> list[Parameters]:
+        return list(pool.map(_train_in_process, starts, range(runs), chunksize=-(-runs // workers)))
+
+    return Contestant(
+        f"PyTorch, {workers} processes",
+        runs,
+        lambda: _each(initial, runs),
+        train,
+        lambda ends: _losses(given, ends),
+        pool.shutdown,
+    )
 
 
 def ensemble(assignment: Assignment) -> Contestant:
     """All networks at once: `vmap` of `grad` of `functional_call` over stacked parameters."""
-    inputs, targets = _train_set(assignment)
-    batches = _tensor(assignment.batches).long()
-    initial = _parameters(assignment)
-    network = NETWORKS[assignment.work.name]().to("meta")  # its own parameters are never used
+    given, initial = _given(assignment), _parameters(assignment)
+    network = given.network.to("meta")  # its own parameters are never used
+    is_shared = assignment.work.minibatches == "shared"
 
     def loss(parameters: Parameters, inputs: Tensor, targets: Tensor) -> Tensor:
         return cross_entropy(functional_call(network, parameters, (inputs,)), targets)
 
-    def start() -> Parameters:
-        return {name: stacked.clone() for name, stacked in initial.items()}
+    along = None if is_shared else 0
 
     def train(parameters: Parameters) -> Parameters:
-        gradients_of_all = vmap(grad(loss))
-        for chosen in batches:
-            gradients = gradients_of_all(parameters, inputs[chosen], targets[chosen])
+        gradients_of_all, optimizer = vmap(grad(loss), (0, along, along)), _optimizer(given, list(parameters.values()))
+        for chosen in given.batches[:, 0] if is_shared else given.batches:
+            gradients = gradients_of_all(parameters, given.inputs[chosen], given.targets[chosen])
             for name, stacked in parameters.items():
-                stacked.sub_(gradients[name], alpha=LEARNING_RATE)
+                stacked.grad = gradients[name]
+            optimizer.step()
         _wait()
         return parameters
 
     def losses(parameters: Parameters) -> np.ndarray:
-        each = ({name: stacked[run] for name, stacked in parameters.items()} for run in range(assignment.runs))
-        return np.array([loss(run, inputs, targets).item() for run in each])
+        return _losses(given, _each(parameters, assignment.runs))
 
-    return Contestant("PyTorch, torch.func", assignment.runs, start, train, losses)
+    return Contestant(
+        "PyTorch, torch.func",
+        assignment.runs,
+        lambda: {name: stacked.clone() for name, stacked in initial.items()},
+        train,
+        losses,
+    )
+
+
+_here: list[Given] = []  # in a process of its own: what it trains
+
+
+def _prepare(given: Given) -> None:
+    torch.set_num_threads(1)
+    _here.append(dataclasses.replace(given, network=copy.deepcopy(given.network)))  # as it comes it is shared with the others
+
+
+def _train_in_process(start: Parameters, run: int) -> Parameters:
+    return _trained(_here[0], _here[0].network, start, run)
+
+
+def _trained(given: Given, called: nn.Module, start: Parameters, run: int) -> Parameters:
+    """The parameters at the end of a run; `called` is the network, compiled perhaps."""
+    given.network.load_state_dict(start)
+    optimizer = _optimizer(given, list(given.network.parameters()))
+    for chosen in given.batches[:, run]:
+        optimizer.zero_grad()
+        cross_entropy(called(given.inputs[chosen]), given.targets[chosen]).backward()
+        optimizer.step()
+    _wait()
+    return {name: parameter.detach().clone() for name, parameter in given.network.state_dict().items()}
+
+
+def _optimizer(given: Given, parameters: list[Tensor]) -> torch.optim.Optimizer:
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+    return kinds[given.optimizer](parameters, lr=given.learning_rate)
+
+
+def _losses(given: Given, ends: list[Parameters]) -> np.ndarray:
+    with torch.no_grad():
+        outputs = (functional_call(given.network, end, (given.inputs,)) for end in ends)
+        return np.array([cross_entropy(logits, given.targets).item() for logits in outputs])
+
+
+def _each(stacked: Parameters, runs: int) -> list[Parameters]:
+    return [{name: array[run].clone() for name, array in stacked.items()} for run in range(runs)]
 
 
 def _wait() -> None:
@@ -119,17 +187,19 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _train_set(assignment: Assignment) -> tuple[Tensor, Tensor]:
-    """Images (n, channel, height, width), mirrored for the CNN, and labels (n,)."""
-    train = assignment.data.train
+def _given(assignment: Assignment) -> Given:
+    train, work = assignment.data.train, assignment.work
     images = np.asarray(train.inputs).transpose(0, 3, 1, 2)
-    mirrored = images[..., ::-1, ::-1] if assignment.work.name == "cnn" else images
-    return _tensor(mirrored), _tensor(np.asarray(train.targets)).long()
+    mirrored = images[..., ::-1, ::-1] if isinstance(work.model, CNN) else images
+    targets = _tensor(np.asarray(train.targets)).long()
+    batches = _tensor(assignment.batches).long()
+    return Given(network_of(work), _tensor(mirrored), targets, batches, work.optimizer, work.learning_rate)
 
 
 def _parameters(assignment: Assignment) -> Parameters:
     """The initial weights of all runs, under PyTorch's names and in its order (runs, out, in, ...)."""
-    layers = _mirrored(assignment.layers) if assignment.work.name == "cnn" else assignment.layers
+    model = assignment.work.model
+    layers = _mirrored(assignment.layers, model.filters[-1]) if isinstance(model, CNN) else assignment.layers
     parameters = {}
     for name, layer in layers.items():
         parameters[f"{name}.weight"] = _tensor(np.moveaxis(layer["kernel"], (-1, -2), (1, 2)))
@@ -137,7 +207,7 @@ def _parameters(assignment: Assignment) -> Parameters:
     return parameters
 
 
-def _mirrored(layers: Layers) -> Layers:
+def _mirrored(layers: Layers, filters: int) -> Layers:
     """The CNN that does with mirrored images what the given one does with images.
 
     At stride 2 "SAME" pads below and to the right, while PyTorch's `padding=1` counts from above and the left: the same work
@@ -145,7 +215,7 @@ def _mirrored(layers: Layers) -> Layers:
     """
     mirrored = {name: {**layer, "kernel": layer["kernel"][:, ::-1, ::-1]} for name, layer in layers.items()}
     head = layers["output"]["kernel"]  # (runs, channel * height * width, classes)
-    by_channel = head.reshape(len(head), 8, -1, head.shape[-1])
+    by_channel = head.reshape(len(head), filters, -1, head.shape[-1])
     return {**mirrored, "output": {**layers["output"], "kernel": by_channel[:, :, ::-1].reshape(head.shape)}}
 
 

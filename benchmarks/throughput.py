@@ -7,14 +7,14 @@ first turn compiles and is not timed.
 """
 
 import argparse
-import dataclasses
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
 import platform
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,19 @@ import jax
 import numpy as np
 
 from benchmarks.contestants import Contestant
+from benchmarks.goals import reached
+from benchmarks.limits import Limits, bytes_moved
 from benchmarks.ours import following, ours
-from benchmarks.peers_jax import naive_jax
-from benchmarks.works import WORKS, Assignment, Work, assign
+from benchmarks.peers_jax import in_one_program, one_by_one, vmapped
+from benchmarks.works import MANY, NUMBERS, QUICK, RUNS, WHOLE, Assignment, Work, assign
+from symmetry_jax.errors import choose
 from symmetry_jax.sweeps.devices import core_count, use_all_cores
 from symmetry_jax.sweeps.machine import now
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.sealed import write_json
+
+Make = Callable[[Assignment], Contestant]
+Field = Callable[[], list[Make]]
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 STEADY = 1.5  # turns that differ by more than this factor were not had on an idle machine
@@ -43,24 +49,34 @@ def main() -> None:
     print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
     if not HAS_TORCH:
         print("The peers in PyTorch are left out: pip install -r benchmarks/requirements.txt")
-    figures = {}
-    for work in WORKS:
-        timed = dataclasses.replace(work, steps=arguments.steps or work.steps)
-        figures[work.name] = _compare(timed, arguments.runs, arguments.repeats)
-        print(*_table(timed, figures[work.name]), sep="\n")
+    with numerics("float32"):
+        limits = Limits()
+        works = {work.name: _compare(work, RUNS, _all_contestants, limits, arguments) for work in _works(arguments)}
+        many = {} if arguments.quick else {work.name: _with_other_numbers(work, limits, arguments) for work in MANY}
+    print("", *reached(works), sep="\n")
     arguments.results.mkdir(parents=True, exist_ok=True)
     path = arguments.results / _file_name(machine["device"])
-    write_json(path, {"finished": now(), **machine, "works": figures})
+    write_json(path, {"finished": now(), **machine, "works": works, "other_numbers_of_runs": many})
     print(f"\n{path}")
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer works, 64 runs alone: a few minutes")
+    parser.add_argument("--work", help="this one alone")
     parser.add_argument("--repeats", type=int, default=5, help="timed turns of each contestant")
-    parser.add_argument("--runs", type=int, default=64, help="networks trained side by side")
-    parser.add_argument("--steps", type=int, help="steps of each run, instead of each work's own")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where figures are written")
     return parser.parse_args()
+
+
+def _works(arguments: argparse.Namespace) -> Sequence[Work]:
+    works = {work.name: work for work in (QUICK if arguments.quick else WHOLE)}
+    return [choose("work", arguments.work, works)] if arguments.work else list(works.values())
+
+
+def _with_other_numbers(work: Work, limits: Limits, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Other numbers of runs than 64, with the peers that train all of them at once."""
+    return {str(runs): _compare(work, runs, _contestants_for_many, limits, arguments) for runs in NUMBERS}
 
 
 def _describe_machine() -> dict[str, Any]:
@@ -80,28 +96,53 @@ def _file_name(device: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_") + ".json"
 
 
-def _compare(work: Work, runs: int, repeats: int) -> dict[str, Any]:
-    """Lets every contestant train in turn; returns the figures, of ours first."""
-    with numerics("float32"):
-        contestants = _contestants(assign(work, runs))
+def _compare(work: Work, runs: int, field: Field, limits: Limits, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Lets every contestant train in turn, and measures the machine's limits beside them; returns the figures, ours first."""
+    work = work.of_runs(runs)
+    assignment = assign(work, runs)
+    with contextlib.ExitStack() as held:
+        contestants = []
+        for make in field():
+            contestants.append(make(assignment))
+            held.callback(contestants[-1].close)
         losses = [contestant.losses(contestant.train(contestant.start())) for contestant in contestants]
-        seconds = np.array([[_seconds(contestant) for contestant in contestants] for _ in range(repeats)])
-    rates = np.array([contestant.runs * work.steps for contestant in contestants]) / seconds
-    figures = [
-        _figures(contestant, rates[:, number], rates[:, 0], losses[number], losses[0])
-        for number, contestant in enumerate(contestants)
-    ]
-    return {"batch_size": work.batch_size, "steps": work.steps, "contestants": figures}
+        turns = [([_seconds(contestant) for contestant in contestants], limits.measure()) for _ in range(arguments.repeats)]
+    rates = np.array([contestant.runs * work.steps for contestant in contestants]) / np.array([seconds for seconds, _ in turns])
+    products, bandwidth = np.array([limit for _, limit in turns]).T
+    figures = {
+        "summary": work.summary,
+        "runs": runs,
+        "steps": work.steps,
+        "product_rate": _spread(products),
+        "bandwidth": _spread(bandwidth),
+        "fraction_of_product_rate": _spread(rates[:, 0] * work.flops() / products),
+        "fraction_of_bandwidth": _spread(rates[:, 0] * bytes_moved(work, assignment.layers) / bandwidth),
+        "contestants": [
+            _figures(contestant, rates[:, number], rates[:, 0], losses[number], losses[0])
+            for number, contestant in enumerate(contestants)
+        ],
+    }
+    print(*_table(work, figures), sep="\n", flush=True)
+    return figures
 
 
-def _contestants(assignment: Assignment) -> list[Contestant]:
+def _all_contestants() -> list[Make]:
     """Ours, ours with twins followed, then the peers that can be had."""
-    contestants = [ours(assignment), following(assignment), naive_jax(assignment)]
+    found: list[Make] = [ours, following, one_by_one, vmapped, in_one_program]
     if HAS_TORCH:
-        from benchmarks.peers_torch import eager_loop, ensemble
+        from benchmarks import peers_torch
 
-        contestants += [eager_loop(assignment), ensemble(assignment)]
-    return contestants
+        found += [peers_torch.eager_loop, peers_torch.compiled_loop, peers_torch.in_processes, peers_torch.ensemble]
+    return found
+
+
+def _contestants_for_many() -> list[Make]:
+    found: list[Make] = [ours, in_one_program]
+    if HAS_TORCH:
+        from benchmarks.peers_torch import ensemble
+
+        found.append(ensemble)
+    return found
 
 
 def _seconds(contestant: Contestant) -> float:
@@ -131,13 +172,20 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
 
 
 def _table(work: Work, figures: dict[str, Any]) -> list[str]:
-    """One line for each contestant."""
-    row = "{:<20}{:>6}{:>32}{:>34}{:>10}{:>12}".format
-    turns = len(figures["contestants"][0]["ours_over_this"]["turns"])
+    """One line for each contestant, and one for the machine."""
+    row = "{:<22}{:>6}{:>34}{:>34}{:>10}{:>12}".format
+    turns = len(figures["product_rate"]["turns"])
+    limit = "{:.0f} GF/s, of which ours reaches {:.2f}; {:.0f} GB/s, {:.2f}".format(
+        figures["product_rate"]["median"] / 1e9,
+        figures["fraction_of_product_rate"]["median"],
+        figures["bandwidth"]["median"] / 1e9,
+        figures["fraction_of_bandwidth"]["median"],
+    )
     return [
-        f"\n{work.name}: {work.summary}; batch {work.batch_size}, {work.steps} steps; median (min to max) of {turns} turns",
+        f"\n{work.name}: {figures['summary']}; {work.steps} steps; median (min to max) of {turns} turns",
         row("", "runs", "run-steps per second", "ours over this", "loss", "off ours"),
         *(row(*_cells(contestant)) for contestant in figures["contestants"]),
+        f"the machine: {limit}",
         *_warnings(figures["contestants"]),
     ]
 
