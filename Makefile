@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 STUDIES := $(basename $(notdir $(wildcard configs/*.py)))
 
-.PHONY: study smoke answers test test-slow test-all test-oldest bench chaos damage devices waves clean
+.PHONY: study smoke answers test test-slow test-all test-oldest bench bench-whole chaos damage devices waves clean
 
 study: $(VENV)/study
 	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=$(WORKDIR)
@@ -42,7 +42,11 @@ test-all: test test-slow smoke
 test-oldest: $(VENV)_oldest/test
 	$(VENV)_oldest/bin/pytest -n 2
 
+# beside peers: a quarter of an hour on two cores; and with more works, and other numbers of runs
 bench: $(VENV)/bench
+	$(BIN)/python -m benchmarks.throughput --quick
+
+bench-whole: $(VENV)/bench
 	$(BIN)/python -m benchmarks.throughput
 
 # what a study survives; each writes its record into trials/results

@@ -37,6 +37,11 @@ def following(assignment: Assignment) -> Contestant:
     return _contestant("twins followed", assignment, process)
 
 
+def program_of(assignment: Assignment) -> Program:
+    """All runs of a work as one program, of which the losses of minibatches are recorded."""
+    return _program(assignment, _process(assignment.work))
+
+
 def _contestant(name: str, assignment: Assignment, process: Process) -> Contestant:
     program = _program(assignment, process)
     engine = Engine(program, min(default_tile(), math.ceil(assignment.runs / jax.local_device_count())))

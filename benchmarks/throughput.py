@@ -1,4 +1,4 @@
-"""Run-steps per second of the engine and of its peers, in one run: `make bench`, about three minutes on two idle cores.
+"""Run-steps per second of the engine and of its peers, in one run: `make bench`; `make bench-whole` with more of them.
 
 Every contestant trains the same networks on the same digits, from the same initial weights and on the same minibatches, so
 that final losses agree to rounding, but for the one that ties two units to follow them. Contestants take turns, and ratios are
