@@ -14,7 +14,7 @@ FLOAT = 4  # bytes
 
 
 class Limits:
-    """Measures both, whenever asked, by jax on all devices it sees as one machine."""
+    """Measures both, whenever asked, on one device; on CPU the threads of one are those of all."""
 
     def __init__(self) -> None:
         key = jax.random.key(0)

@@ -1,5 +1,6 @@
 """The peers in JAX: plain flax networks, one at a time or vmapped over runs, on one device."""
 
+import operator
 from collections.abc import Callable
 
 import jax
@@ -52,7 +53,7 @@ def one_by_one(assignment: Assignment) -> Contestant:
 
     def start() -> list[PyTree]:
         states = _start(assignment)
-        return [jax.block_until_ready(jax.tree.map(lambda leaf: leaf[run], states)) for run in range(runs)]  # noqa: B023
+        return [jax.block_until_ready(jax.tree.map(operator.itemgetter(run), states)) for run in range(runs)]
 
     def train(states: list[PyTree]) -> list[PyTree]:
         train_set = jax.device_put(assignment.data.train)

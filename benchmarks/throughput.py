@@ -27,7 +27,6 @@ from benchmarks.limits import Limits, bytes_moved
 from benchmarks.ours import following, ours
 from benchmarks.peers_jax import in_one_program, one_by_one, vmapped
 from benchmarks.works import MANY, NUMBERS, QUICK, RUNS, WHOLE, Assignment, Work, assign
-from symmetry_jax.errors import choose
 from symmetry_jax.sweeps.devices import core_count, use_all_cores
 from symmetry_jax.sweeps.machine import now
 from symmetry_jax.sweeps.precision import numerics
@@ -51,27 +50,22 @@ def main() -> None:
         print("The peers in PyTorch are left out: pip install -r benchmarks/requirements.txt")
     with numerics("float32"):
         limits = Limits()
-        works = {work.name: _compare(work, RUNS, _all_contestants, limits, arguments) for work in _works(arguments)}
+        chosen = QUICK if arguments.quick else WHOLE
+        works = {work.name: _compare(work, RUNS, _all_contestants, limits, arguments) for work in chosen}
         many = {} if arguments.quick else {work.name: _with_other_numbers(work, limits, arguments) for work in MANY}
     print("", *reached(works), sep="\n")
     arguments.results.mkdir(parents=True, exist_ok=True)
-    path = arguments.results / _file_name(machine["device"])
+    path = arguments.results / _file_name(machine["device"], arguments.quick)
     write_json(path, {"finished": now(), **machine, "works": works, "other_numbers_of_runs": many})
     print(f"\n{path}")
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer works, 64 runs alone: a few minutes")
-    parser.add_argument("--work", help="this one alone")
+    parser.add_argument("--quick", action="store_true", help="fewer works, 64 runs alone: a quarter of an hour")
     parser.add_argument("--repeats", type=int, default=5, help="timed turns of each contestant")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where figures are written")
     return parser.parse_args()
-
-
-def _works(arguments: argparse.Namespace) -> Sequence[Work]:
-    works = {work.name: work for work in (QUICK if arguments.quick else WHOLE)}
-    return [choose("work", arguments.work, works)] if arguments.work else list(works.values())
 
 
 def _with_other_numbers(work: Work, limits: Limits, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -92,8 +86,9 @@ def _describe_machine() -> dict[str, Any]:
     }
 
 
-def _file_name(device: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_") + ".json"
+def _file_name(device: str, quick: bool) -> str:
+    """Named by the device; a quick run leaves the figures of a whole one as they are."""
+    return re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_") + ("_quick.json" if quick else ".json")
 
 
 def _compare(work: Work, runs: int, field: Field, limits: Limits, arguments: argparse.Namespace) -> dict[str, Any]:

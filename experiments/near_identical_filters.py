@@ -9,7 +9,8 @@ With `model=PATH` the network is the user's own: twins in every group of units t
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -73,16 +74,16 @@ def build(config: ConfigDict) -> list[Program]:
     points = parse_axes(config.sweep, config.zipped).split(names)
     for static, axes in points:
         _check_axes(config, names, static, axes)
-    programs = [_twins(config, data, static, axes, precision) for static, axes in points]
+    network = _networks(config, data)
+    programs = [_twins(config, data, network(static), static, axes, precision) for static, axes in points]
     if precision == "float32":
         smooth = [point for point in points if point[0].get("activation") not in KINKED]
-        programs += [_exact(config, data, static, axes) for static, axes in smooth]
+        programs += [_exact(config, data, network(static), static, axes) for static, axes in smooth]
     networks = () if "model" in config else ("tied", "quotient")
     return programs + [_quotient(config, data, *point, network) for point in points for network in networks]
 
 
-def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes, precision: Precision) -> Program:
-    network = _own_network(config, data) if "model" in config else _network(config, data, static)
+def _twins(config: ConfigDict, data: Dataset, network: _Network, static: Static, axes: Axes, precision: Precision) -> Program:
     symmetry, pairs, task = network.symmetry, network.pairs, _task(config, network.model)
     process = descend(task, _optimizer(static), near_tied(network.start, symmetry, pairs))
     measures = (
@@ -101,14 +102,22 @@ def _twins(config: ConfigDict, data: Dataset, static: Static, axes: Axes, precis
     return Program("twins", process, measures, axes, data, records, static, precision)
 
 
-def _network(config: ConfigDict, data: Dataset, static: Static) -> "_Network":
+def _networks(config: ConfigDict, data: Dataset) -> Callable[[Static], _Network]:
+    """The network of each point of the static axes; the user's own is one, whose file is run once."""
+    if "model" not in config:
+        return functools.partial(_network, config, data)
+    own = _own_network(config, data)
+    return lambda static: own
+
+
+def _network(config: ConfigDict, data: Dataset, static: Static) -> _Network:
     """The CNN of the settings."""
     model, pairs = _model(config, data, static), _pairs(config)
     symmetry = model.symmetry(data.shape)
     return _Network(model, _start(model, static), symmetry, pairs, tuple(_weights(model, data, symmetry, pairs)))
 
 
-def _own_network(config: ConfigDict, data: Dataset) -> "_Network":
+def _own_network(config: ConfigDict, data: Dataset) -> _Network:
     """The user's, with twins in each group whose units stay tied: where the first of equal units is chosen they need not."""
     model = load_own_model(config.model)
     symmetry = model.symmetry(data)
@@ -118,9 +127,9 @@ def _own_network(config: ConfigDict, data: Dataset) -> "_Network":
     return _Network(model, drawn(model), symmetry, pairs)
 
 
-def _exact(config: ConfigDict, data: Dataset, static: Static, axes: Axes) -> Program:
+def _exact(config: ConfigDict, data: Dataset, network: _Network, static: Static, axes: Axes) -> Program:
     """The same twins in float64, for a few seeds, to tell rounding from saturation."""
-    twins = _twins(config, data, static, axes.cut("seed", config.check_seeds), "float64")
+    twins = _twins(config, data, network, static, axes.cut("seed", config.check_seeds), "float64")
     kept = tuple(measure for measure in twins.measures if measure.name in ("separation", "first_nonfinite_step"))
     return dataclasses.replace(twins, sweep="exact", measures=kept, records=(0, config.steps))
 

@@ -21,8 +21,9 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State, remembered
 from symmetry_jax.learning.starts import Pairs
 from symmetry_jax.learning.streams import Stream, draw_key
+from symmetry_jax.symmetry.axes import ROLES, TRAINED
 from symmetry_jax.symmetry.separation import difference, displace, norm
-from symmetry_jax.symmetry.units import ROLES, TRAINED, Symmetry, UnitGroup, direction, project, tie
+from symmetry_jax.symmetry.units import Symmetry, UnitGroup, direction, project, tie
 
 Tangent = tuple[jax.Array, ...]  # a difference between twins: in their parameters, and in what else the state holds of them
 Tangents = Mapping[str, Tangent]  # of each group

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symmetry_jax.symmetry.axes import ROLES as ROLES
 from symmetry_jax.symmetry.axes import TRAINED, Charges, Role, UnitAxis
 
 PyTree = Any

@@ -5,9 +5,10 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from symmetry_jax.symmetry.axes import ROLES, Role, UnitAxis
 from symmetry_jax.symmetry.discovery.equations import Findings, Use
 from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, factors, resolved
-from symmetry_jax.symmetry.units import ROLES, Role, UnitAxis, UnitGroup
+from symmetry_jax.symmetry.units import UnitGroup
 
 Axes = Mapping[str, tuple[Layout, ...]]  # the layouts of each parameter's axes, by its path
 
