@@ -34,7 +34,9 @@ class Convolution(nn.Module):
         shape = (self.kernel, self.kernel, maps.shape[0], self.filters)
         kernel = self.param("kernel", self.kernel_init, shape, maps.dtype)
         bias = self.param("bias", self.bias_init, (self.filters,), maps.dtype)
-        return convolve(maps, kernel, self.strides, self.padding, self.lowering) + bias[:, None, None, None]
+        sums = convolve(maps, kernel, self.strides, self.padding, self.lowering)
+        # along one long axis: over maps that a short one ends, XLA on CPU adds a bias in short loops
+        return (sums.reshape(self.filters, -1) + bias[:, None]).reshape(sums.shape)
 
 
 class Units(nn.Module):
