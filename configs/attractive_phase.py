@@ -45,7 +45,7 @@ def get_config(preset: str = "") -> ConfigDict:
     config.steps = 2000  # with the tie held, and as many again with twins apart
     config.records = 21  # about how many times measures are read; at least 3
 
-    config.tile = 0  # runs computed side by side in a device; 0 for a size that suits the device
+    config.tile = 0  # runs computed side by side in a device; 0 for what is fastest in a long study
     config.wave = 0  # runs resident at once, so that a sweep passes that is larger than memory; 0 for as many as fit well
     config.save_seconds = 60.0  # at least, between two checkpoints; a study loses no more than this when it is killed
     config.save_steps = 0  # save at every multiple of so many steps as well; 0 to go by the clock alone

@@ -51,7 +51,6 @@ def get_config(preset: str = "") -> ConfigDict:
     config.kernel = 3  # side of the kernels
     config.padding = "SAME"  # or VALID
     config.head = "flatten"  # or average
-    config.lowering = "patches"  # or xla
     config.batch_size = 32
     config.minibatches = "per_seed"  # or shared: all seeds see the same examples
 
@@ -61,7 +60,8 @@ def get_config(preset: str = "") -> ConfigDict:
     config.quotient_steps = 200  # steps over which tied filters are compared with their quotient network
     config.check_seeds = 4  # the first few seeds, for what is checked in float64
 
-    config.tile = 0  # runs computed side by side in a device; 0 for a size that suits the device
+    config.tile = 0  # runs computed side by side in a device; 0 for what is fastest in a long study
+    config.lowering = ""  # how convolutions are computed: patches, xla, or "" for what is faster in a long study
     config.wave = 0  # runs resident at once, so that a sweep passes that is larger than memory; 0 for as many as fit well
     config.save_seconds = 60.0  # at least, between two checkpoints; a study loses no more than this when it is killed
     config.save_steps = 0  # save at every multiple of so many steps as well; 0 to go by the clock alone

@@ -19,7 +19,6 @@ import xarray as xr
 from ml_collections import ConfigDict
 
 from symmetry_jax.errors import InputError, choose
-from symmetry_jax.learning.convolution import LOWERINGS
 from symmetry_jax.learning.data.datasets import DATASETS
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, HEADS
 from symmetry_jax.learning.optimizers import OPTIMIZERS, Optimizer
@@ -172,7 +171,6 @@ def _model(config: ConfigDict, data: Dataset, static: Static) -> CNN:
         padding=config.padding,
         head=choose("head", config.head, HEADS),
         activation=choose("activation", static["activation"], ACTIVATIONS),
-        lowering=choose("lowering", config.lowering, LOWERINGS),
     )
 
 

@@ -21,6 +21,7 @@ from ml_collections import ConfigDict, config_flags
 from symmetry_jax.errors import InputError, InterruptionError, choose
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.reports.status import status
+from symmetry_jax.sweeps.caching import use_cache
 from symmetry_jax.sweeps.devices import use_all_cores
 from symmetry_jax.sweeps.hosts import connect, is_first
 from symmetry_jax.sweeps.runner import run_study
@@ -45,6 +46,7 @@ def run_command() -> None:
         KeyboardInterrupt: if it was interrupted; a study is then saved.
     """
     use_all_cores()
+    use_cache()
     logging.set_verbosity(logging.WARNING)  # jax tells absl of every backend that is not there
     try:
         app.run(_main, flags_parser=_parse)

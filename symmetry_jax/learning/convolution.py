@@ -6,7 +6,9 @@ Images are laid out (channel, height, width, batch): a shifted slice of a batch 
 together without a transpose, and height, width and batch together are the long side of the product.
 """
 
-from collections.abc import Sequence
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import jax
@@ -21,22 +23,34 @@ Padding = str | Pads
 
 LOWERINGS: dict[str, Lowering] = {"patches": "patches", "xla": "xla"}
 
+_lowering: contextvars.ContextVar[Lowering] = contextvars.ContextVar("lowering", default="patches")
+
+
+@contextlib.contextmanager
+def lowered(lowering: Lowering) -> Iterator[None]:
+    """Convolutions traced inside are computed in this way: "patches", as they usually are, or "xla"."""
+    token = _lowering.set(lowering)
+    try:
+        yield
+    finally:
+        _lowering.reset(token)
+
 
 def convolve(
     images: jax.Array,
     kernel: jax.Array,
     strides: tuple[int, int] = (1, 1),
     padding: Padding = "SAME",
-    lowering: Lowering = "patches",
 ) -> jax.Array:
     """Cross-correlation y[f, u, v, b] = sum_cij k[i, j, c, f] x[c, su u + i - pu, sv v + j - pv, b].
+
+    It is one product of the kernel with patches of the images, or, traced inside `lowered("xla")`, XLA's own convolution.
 
     Args:
         images: (channels, height, width, batch).
         kernel: (kernel height, kernel width, channels, filters).
         strides: steps (su, sv) along height and width.
         padding: "SAME", "VALID" or ((top, bottom), (left, right)), as in `lax.conv_general_dilated`.
-        lowering: "patches" for one matrix product, "xla" for XLA's own convolution.
 
     Returns:
         (filters, height, width, batch).
@@ -49,7 +63,7 @@ def convolve(
     if min(height, width) < 1:
         window, maps = ("x".join(map(str, sides)) for sides in (kernel.shape[:2], images.shape[1:3]))
         raise InputError(f"a kernel of {window} does not fit maps of {maps}")
-    if lowering == "xla":
+    if _lowering.get() == "xla":
         return lax.conv_general_dilated(images, kernel, strides, pads, dimension_numbers=("CHWN", "HWIO", "CHWN"))
     patches = _patches(images, kernel.shape[:2], strides, pads, (height, width))
     filters, batch = kernel.shape[3], images.shape[3]

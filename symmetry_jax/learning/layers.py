@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from symmetry_jax.learning.convolution import Lowering, Padding, convolve
+from symmetry_jax.learning.convolution import Padding, convolve
 
 Initializer = Callable[..., jax.Array]
 
@@ -26,7 +26,6 @@ class Convolution(nn.Module):
     padding: Padding
     kernel_init: Initializer
     bias_init: Initializer
-    lowering: Lowering
 
     @nn.compact
     def __call__(self, maps: jax.Array) -> jax.Array:
@@ -34,7 +33,7 @@ class Convolution(nn.Module):
         shape = (self.kernel, self.kernel, maps.shape[0], self.filters)
         kernel = self.param("kernel", self.kernel_init, shape, maps.dtype)
         bias = self.param("bias", self.bias_init, (self.filters,), maps.dtype)
-        sums = convolve(maps, kernel, self.strides, self.padding, self.lowering)
+        sums = convolve(maps, kernel, self.strides, self.padding)
         # along one long axis: over maps that a short one ends, XLA on CPU adds a bias in short loops
         return (sums.reshape(self.filters, -1) + bias[:, None]).reshape(sums.shape)
 

@@ -11,7 +11,7 @@ import numpy as np
 from flax import linen as nn
 
 from symmetry_jax.errors import InputError, choose
-from symmetry_jax.learning.convolution import Lowering, Padding
+from symmetry_jax.learning.convolution import Padding
 from symmetry_jax.learning.layers import INPUTS, UNITS, Convolution, Initializer, Units, drop
 from symmetry_jax.symmetry.discovery.discover import discover
 from symmetry_jax.symmetry.units import Symmetry
@@ -100,7 +100,6 @@ class CNN(nn.Module):
         activation: applied elementwise after each convolution.
         kernel_init: initializer of all weights.
         bias_init: initializer of all biases.
-        lowering: how convolutions are computed.
         batch_norm: whether what each filter sums up is normalised over batch and positions before its activation.
         dropped: layers whose filters are dropped in training, at each position apart, or `INPUTS`.
 
@@ -118,7 +117,6 @@ class CNN(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = jnp.tanh
     kernel_init: Initializer = nn.initializers.lecun_normal()
     bias_init: Initializer = nn.initializers.zeros
-    lowering: Lowering = "patches"
     batch_norm: bool = False
     dropped: tuple[str, ...] = ()
 
@@ -151,7 +149,7 @@ class CNN(nn.Module):
         _check_stride(self.strides, number, maps.shape[1:3])
         stride = (self.strides[number],) * 2
         inits = (self.kernel_init, self.bias_init)
-        layer = Convolution(filters, self.kernel, stride, self.padding, *inits, self.lowering, name=self.layers[number])
+        layer = Convolution(filters, self.kernel, stride, self.padding, *inits, name=self.layers[number])
         return layer(maps)
 
     def symmetry(self, input_shape: tuple[int, ...]) -> Symmetry:

@@ -6,8 +6,9 @@ has the same bits whatever sweep it is part of. Record steps and every swept num
 
 import functools
 import math
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,13 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from symmetry_jax.learning.convolution import Lowering, lowered
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Readings, State, read_all
 from symmetry_jax.learning.process import advance as advance_run
 from symmetry_jax.sweeps.hosts import fetch
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
-from symmetry_jax.sweeps.segments import Segment
+from symmetry_jax.sweeps.segments import SPANS, Segment
 from symmetry_jax.sweeps.tracing import trace
 
 Spans = tuple[jax.Array, jax.Array]  # the step at which each span begins (n,) and ends (n,)
@@ -35,6 +37,13 @@ def default_tile() -> int:
     return DEFAULT_TILES.get(jax.default_backend(), ACCELERATOR_TILE)
 
 
+class Compiled(NamedTuple):
+    """What is known of a segment once it is compiled: the bytes that a device needs for it, and the seconds that it took."""
+
+    bytes: int
+    seconds: float
+
+
 class Engine:
     """Computes the runs of one program, wave by wave and segment by segment.
 
@@ -42,28 +51,39 @@ class Engine:
         program: what is computed.
         tile: runs computed side by side inside a device.
         devices: where; all devices of all processes by default.
+        lowering: how convolutions are computed.
 
     Attributes:
         wave: runs resident at once: all of them, unless `limit` is called.
         shapes: shape and dtype of every measure, for one run and one record or end.
+        digest: of what is computed in a step, equal for equal arithmetic.
 
     Raises:
         InputError: if the program's axes are not what it reads.
     """
 
-    def __init__(self, program: Program, tile: int, devices: Sequence[jax.Device] | None = None) -> None:
+    def __init__(
+        self, program: Program, tile: int, devices: Sequence[jax.Device] | None = None, lowering: Lowering = "patches"
+    ) -> None:
         self.program = program
         self.tile = tile
+        self.lowering = lowering
         self.wave = program.axes.size
         self.mesh = Mesh(np.array(devices if devices is not None else jax.devices()), (RUNS,))
-        self.shapes, self._state = trace(program)
-        self._static: dict[str, Any] = {"process": program.process, "tile": tile, "mesh": self.mesh}
+        self.shapes, self._state, self.digest = trace(program, lowering)
+        self._static: dict[str, Any] = {"process": program.process, "tile": tile, "mesh": self.mesh, "lowering": lowering}
         self._hparams = program.hparams()
         self._resident: tuple[int, Hparams] | None = None  # the wave whose hparams are on the devices
 
     def limit(self, wave: int) -> None:
         """Lets at most so many runs be resident at once; to be called before anything is computed."""
         self.wave = min(wave, self.program.axes.size)
+
+    def relaid(self, tile: int, lowering: Lowering) -> "Engine":
+        """An engine for the same runs on the same devices, with as many of them resident."""
+        engine = Engine(self.program, tile, list(self.mesh.devices.flat), lowering)
+        engine.limit(self.wave)
+        return engine
 
     @property
     def waves(self) -> int:
@@ -127,6 +147,17 @@ class Engine:
         return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._state))
 
     @functools.cached_property
+    def compiled(self) -> Compiled:
+        """A segment of a study, compiled before it is first computed."""
+        begun = time.perf_counter()
+        measures = self._measures("records")
+        spans = (jax.ShapeDtypeStruct((SPANS,), np.int32),) * 2
+        with numerics(self.program.precision):
+            arguments = self.abstract_states(), self._hparams_of(0), spans, self._data
+            needs = _segment.lower(*arguments, measures=measures, **self._static).compile().memory_analysis()
+        return Compiled(_bytes(needs) if needs else 0, time.perf_counter() - begun)
+
+    @functools.cached_property
     def _data(self) -> PyTree:
         return self._place(cast(self.program.data, self.program.precision))
 
@@ -153,11 +184,17 @@ class Engine:
         return {name: values[: runs.stop - runs.start] for name, values in fetch(readings).items()}
 
 
-def _lift(function: Callable[..., PyTree], tile: int, mesh: Mesh) -> Callable[..., PyTree]:
+def _bytes(needs: Any) -> int:
+    sizes = needs.argument_size_in_bytes, needs.output_size_in_bytes, needs.temp_size_in_bytes
+    return sum(sizes) - needs.alias_size_in_bytes
+
+
+def _lift(function: Callable[..., PyTree], tile: int, mesh: Mesh, lowering: Lowering) -> Callable[..., PyTree]:
     """From a function of one run and shared arguments to one of all runs, along the leading axis of its first argument."""
 
     def tiles(runs: PyTree, *shared: PyTree) -> PyTree:
-        return lax.map(lambda run: function(run, *shared), runs, batch_size=tile)
+        with lowered(lowering):
+            return lax.map(lambda run: function(run, *shared), runs, batch_size=tile)
 
     def sharded(runs: PyTree, *shared: PyTree) -> PyTree:
         specs = (PartitionSpec(RUNS), *(PartitionSpec() for _ in shared))
@@ -166,22 +203,22 @@ def _lift(function: Callable[..., PyTree], tile: int, mesh: Mesh) -> Callable[..
     return sharded
 
 
-def _start(runs: PyTree, data: PyTree, *, process: Process, tile: int, mesh: Mesh) -> State:
+def _start(runs: PyTree, data: PyTree, *, process: Process, tile: int, mesh: Mesh, lowering: Lowering) -> State:
     def start(run: tuple[Hparams, State | None], data: PyTree) -> State:
         hparams, previous = run
         return process.init(data, hparams, previous)
 
-    return _lift(start, tile, mesh)(runs, data)
+    return _lift(start, tile, mesh, lowering)(runs, data)
 
 
 @functools.cache
 def _jitted_start(platform: str) -> Callable[..., State]:
     # it runs once, and random numbers take XLA on CPU three times as long to compile as to leave alone
     options = {"xla_backend_optimization_level": 1} if platform == "cpu" else None
-    return jax.jit(_start, static_argnames=("process", "tile", "mesh"), compiler_options=options)
+    return jax.jit(_start, static_argnames=("process", "tile", "mesh", "lowering"), compiler_options=options)
 
 
-@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh"), donate_argnums=0)
+@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh", "lowering"), donate_argnums=0)
 def _segment(
     states: State,
     hparams: Hparams,
@@ -192,17 +229,26 @@ def _segment(
     measures: tuple[Measure, ...],
     tile: int,
     mesh: Mesh,
+    lowering: Lowering,
 ) -> tuple[State, Readings]:
     def segment(run: tuple[State, Hparams], spans: Spans, data: PyTree) -> tuple[State, Readings]:
         state, hparams = run
         return lax.scan(functools.partial(_to_next_record, process, measures, data, hparams), state, spans)
 
-    return _lift(segment, tile, mesh)((states, hparams), spans, data)
+    return _lift(segment, tile, mesh, lowering)((states, hparams), spans, data)
 
 
-@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh"))
+@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh", "lowering"))
 def _read_ends(
-    runs: PyTree, step: jax.Array, data: PyTree, *, process: Process, measures: tuple[Measure, ...], tile: int, mesh: Mesh
+    runs: PyTree,
+    step: jax.Array,
+    data: PyTree,
+    *,
+    process: Process,
+    measures: tuple[Measure, ...],
+    tile: int,
+    mesh: Mesh,
+    lowering: Lowering,
 ) -> Readings:
     del process
 
@@ -210,7 +256,7 @@ def _read_ends(
         state, hparams = run
         return read_all(measures, state, None, data, hparams, step)
 
-    return _lift(read, tile, mesh)(runs, step, data)
+    return _lift(read, tile, mesh, lowering)(runs, step, data)
 
 
 def _to_next_record(

@@ -8,6 +8,7 @@ import jax
 from ml_collections import ConfigDict
 
 from symmetry_jax.errors import InputError
+from symmetry_jax.learning.convolution import Lowering
 from symmetry_jax.sweeps import machine
 from symmetry_jax.sweeps.engine import Engine, default_tile
 from symmetry_jax.sweeps.hosts import on_first
@@ -19,9 +20,10 @@ WAVE_SHARE = 0.25  # of the memory of all devices, for the states and readings o
 
 
 def lay_out(programs: Sequence[Program], config: ConfigDict, known: Mapping[str, Any]) -> list[Engine]:
-    """An engine for each program, with the tile and wave that the study was begun with."""
+    """An engine for each program, with the tile, lowering and wave that the study was begun with."""
     tile = known.get("tile") or config.tile or default_tile()
-    engines = [Engine(program, tile) for program in _in_order(programs)]
+    lowering: Lowering = known.get("lowering") or config.get("lowering") or "patches"
+    engines = [Engine(program, tile, lowering=lowering) for program in _in_order(programs)]
     wave = known.get("wave") or config.wave or on_first(lambda: min(map(_fitting_wave, engines)))  # hosts have other memory
     for engine in engines:
         engine.limit(wave)

@@ -1,6 +1,7 @@
 """The host loop of a study: for each program and wave find where it stands, and take it to its end."""
 
 import contextlib
+import datetime
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,8 +10,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from symmetry_jax.errors import DamagedError, InputError, InterruptionError
+from symmetry_jax.errors import DamagedError, InputError, InterruptionError, choose
+from symmetry_jax.learning.convolution import LOWERINGS
 from symmetry_jax.learning.process import State
+from symmetry_jax.sweeps.calibration import calibrated, predicted_seconds
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.compiling import compile_seconds
 from symmetry_jax.sweeps.engine import Engine
@@ -66,22 +69,26 @@ def run_study(
     settings = as_json(config)
     with contextlib.ExitStack() as held, _told(workdir):
         known = on_first(lambda: _enter(held, workdir, settings, fork, say))
-        engines = lay_out(study.build(config), config, known or {})
+        engines: Sequence[Engine] = lay_out(study.build(config), config, known or {})
         check_tiles(engines)
+        for line in describe(engines):
+            say(line)
+        calibration: dict[str, Any] = {}
+        if known is None:
+            on_first(lambda: check_disk(engines, workdir))
+            origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
+            engines, calibration = _measured(engines, config, say)
+            on_first(lambda: _found(held, workdir, settings, fork, origins, engines, say))
         facts = {
             "command": command,
             "settings": settings_digest(settings),
             "precision": config.precision,
             "tile": engines[0].tile,
+            "lowering": engines[0].lowering,
+            "calibration": calibration,
             "wave": max(engine.wave for engine in engines),
             "fork": str(fork) if fork is not None else None,
         }
-        if known is None:
-            on_first(lambda: check_disk(engines, workdir))
-            origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
-            on_first(lambda: _found(held, workdir, settings, fork, origins, engines, say))
-        for line in describe(engines):
-            say(line)
         manifest = Manifest(workdir, facts | (known or {}))
         if known is None:
             manifest.begin(say)
@@ -97,6 +104,17 @@ def _check_host(config: ConfigDict) -> None:
     for name in ("save_steps", "tile", "wave"):
         if config[name] < 0:
             raise InputError(f"{name}={config[name]}: 0 (automatic) or more")
+    if config.get("lowering"):
+        choose("lowering", config.lowering, LOWERINGS)
+
+
+def _measured(engines: Sequence[Engine], config: ConfigDict, say: Say) -> tuple[Sequence[Engine], dict[str, Any]]:
+    """The engines of a new study with the tile and lowering that suit the devices, and what was measured."""
+    say("compiling")
+    engines, trials = calibrated(engines, not config.tile, not config.get("lowering"), say)
+    seconds = math.ceil(predicted_seconds(engines))
+    say(f"computing will take about {datetime.timedelta(seconds=seconds)}")
+    return engines, {"trials": trials, "predicted_seconds": seconds}
 
 
 def _enter(

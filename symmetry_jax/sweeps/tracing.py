@@ -1,11 +1,15 @@
-"""One run traced without computing it: what a program reads of its axes, and the shapes of what it measures."""
+"""One run traced without computing it: what a program reads of its axes, what it computes, and shapes of what it measures."""
 
+import hashlib
+import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from symmetry_jax.errors import InputError
+from symmetry_jax.learning.convolution import Lowering, lowered
 from symmetry_jax.learning.process import Hparams, PyTree, Readings, State, advance, read_all
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
@@ -13,11 +17,22 @@ from symmetry_jax.sweeps.program import Program
 Shapes = Mapping[str, jax.ShapeDtypeStruct]  # of every measure, for one run and one record or end
 
 
-def trace(program: Program) -> tuple[Shapes, State]:
-    """Traces one run of a program.
+class Trace(NamedTuple):
+    """What is known of a run without computing it.
 
-    Returns:
-        Shape and dtype of every measure, for one run and one record or end; and of every leaf of its state.
+    Attributes:
+        shapes: shape and dtype of every measure, for one run and one record or end.
+        state: shape and dtype of every leaf of its state.
+        digest: of all that is computed in its first step; equal for equal arithmetic, whatever the numbers.
+    """
+
+    shapes: Shapes
+    state: State
+    digest: str
+
+
+def trace(program: Program, lowering: Lowering) -> Trace:
+    """Traces one run of a program.
 
     Raises:
         InputError: if the program reads a number that no axis gives, or an axis with several values is read by nothing.
@@ -33,13 +48,16 @@ def trace(program: Program) -> tuple[Shapes, State]:
         read.update(watched.read)
         return readings, state
 
-    with numerics(program.precision):
+    with numerics(program.precision), lowered(lowering):
         hparams = {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in runs.items()}
-        traced = jax.eval_shape(run, cast(program.data, program.precision), hparams, jax.ShapeDtypeStruct((), jnp.int32))
+        step = jax.ShapeDtypeStruct((), jnp.int32)
+        jaxpr, traced = jax.make_jaxpr(run, return_shape=True)(cast(program.data, program.precision), hparams, step)
     for name, values in program.axes.columns().items():
         if name not in read and len(set(values)) > 1:
             raise InputError(f"axis {name} has several values, but {program.label!r} does not read it")
-    return traced
+    text = re.sub(" at 0x[0-9a-f]+", "", str(jaxpr))  # where functions lie in memory
+    shapes, state = traced
+    return Trace(shapes, state, hashlib.sha256(text.encode()).hexdigest())
 
 
 class _Watched(dict[str, jax.Array]):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from symmetry_jax.learning.convolution import convolve
+from symmetry_jax.learning.convolution import convolve, lowered
 from symmetry_jax.sweeps.precision import numerics
 
 PADS = st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2)
@@ -34,7 +34,8 @@ def check_against_xla(case, seed):
         return lax.conv_general_dilated(images, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
     def ours(images, kernel, lowering):
-        return convolve(images.transpose(3, 1, 2, 0), kernel, strides, padding, lowering).transpose(3, 1, 2, 0)
+        with lowered(lowering):
+            return convolve(images.transpose(3, 1, 2, 0), kernel, strides, padding).transpose(3, 1, 2, 0)
 
     @jax.jit
     def differences(images, kernel):
@@ -80,6 +81,7 @@ def test_it_can_be_vmapped_over_kernels(lowering):
     random = np.random.default_rng(0)
     images = jnp.asarray(random.normal(size=(1, 6, 6, 4)), jnp.float32)
     kernels = jnp.asarray(random.normal(size=(5, 3, 3, 1, 2)), jnp.float32)
-    together = jax.vmap(lambda kernel: convolve(images, kernel, lowering=lowering))(kernels)
+    with lowered(lowering):
+        together = jax.vmap(lambda kernel: convolve(images, kernel))(kernels)
     for outputs, kernel in zip(together, kernels, strict=True):
         np.testing.assert_allclose(outputs, convolve(images, kernel), rtol=1e-5, atol=1e-5)

@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.learning.activity import observe
+from symmetry_jax.learning.convolution import lowered
 from symmetry_jax.learning.layers import INPUTS
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.symmetry.units import permute
@@ -50,11 +51,12 @@ class Usual(nn.Module):
 @pytest.mark.parametrize("head", ["flatten", "average"])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_cnn_is_the_usual_one(lowering, head, padding):
-    model = CNN((4, 3), 5, (1, 2), 3, padding, head, ACTIVATIONS["relu"], lowering=lowering)
+    model = CNN((4, 3), 5, (1, 2), 3, padding, head, ACTIVATIONS["relu"])
     inputs = inputs_of((8, 7, 2))
     variables = variables_of(model, inputs)
     expected = jax.jit(Usual(head, padding).apply)(variables, inputs)
-    np.testing.assert_allclose(jax.jit(model.apply)(variables, inputs), expected, rtol=1e-11, atol=1e-12)
+    with lowered(lowering):
+        np.testing.assert_allclose(jax.jit(model.apply)(variables, inputs), expected, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symmetry_jax.learning.convolution import lowered
 from symmetry_jax.learning.data.digits import digits
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.learning.optimizers import OPTIMIZERS
@@ -115,18 +116,18 @@ def test_a_process_may_continue_from_another():
 
 
 TIED = [
-    (MLP((16, 32), 10), "hidden_0"),
-    (MLP((16, 32), 10, ACTIVATIONS["relu"]), "hidden_1"),
-    (CNN((8, 8), 10, (1, 2)), "conv_0"),
-    (CNN((8, 8), 10, (1, 2), activation=ACTIVATIONS["relu"]), "conv_1"),
-    (CNN((5, 7), 10, (1, 2), head="average", lowering="xla"), "conv_1"),
+    (MLP((16, 32), 10), "hidden_0", "patches"),
+    (MLP((16, 32), 10, ACTIVATIONS["relu"]), "hidden_1", "patches"),
+    (CNN((8, 8), 10, (1, 2)), "conv_0", "patches"),
+    (CNN((8, 8), 10, (1, 2), activation=ACTIVATIONS["relu"]), "conv_1", "patches"),
+    (CNN((5, 7), 10, (1, 2), head="average"), "conv_1", "xla"),
 ]
 
 
 @pytest.mark.parametrize("optimizer, precision", [("momentum", "float32"), ("adamw", "float64")])
-@pytest.mark.parametrize("model, group", TIED)
-def test_tied_twins_stay_equal_in_every_bit(model, group, optimizer, precision):
-    with numerics(precision):
+@pytest.mark.parametrize("model, group, lowering", TIED)
+def test_tied_twins_stay_equal_in_every_bit(model, group, lowering, optimizer, precision):
+    with numerics(precision), lowered(lowering):
         data = cast(digits(), precision)
         symmetry = model.symmetry(data.shape)
         start = tied(draw(model, INITIALIZERS["lecun"]), symmetry, {group: [(0, 1)]})

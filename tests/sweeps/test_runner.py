@@ -76,7 +76,8 @@ def test_waves_change_nothing(finished, tmp_path):
 def test_what_is_about_to_be_computed_is_said_before(tmp_path):
     said = run(tmp_path, **WAVES)
     assert "there: 6 runs of 9 steps in 2 waves, results 144 B, state of a tile of 2 runs" in said[0]
-    assert "2 device(s)" in said[-1]
+    assert "2 device(s)" in said[2]
+    assert re.fullmatch(r"computing will take about \d:\d\d:\d\d", said[-1])
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["tile"] == 2 and manifest["wave"] == 4 and manifest["programs"][0]["run_steps"] == 6 * 9
 

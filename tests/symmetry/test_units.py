@@ -17,7 +17,7 @@ MODELS = {
     "cnn, flatten": (CNN((4, 6), 3, (1, 2)), (8, 8, 1)),
     "cnn, flatten, three layers": (CNN((3, 5, 4), 2, (2, 1, 1), kernel=2, padding="VALID"), (9, 7, 2)),
     "cnn, average": (CNN((4, 6), 3, (1, 2), head="average"), (5, 8, 3)),
-    "cnn, xla": (CNN((4,), 3, (2,), lowering="xla", activation=ACTIVATIONS["gelu"]), (8, 8, 1)),
+    "cnn, one layer": (CNN((4,), 3, (2,), activation=ACTIVATIONS["gelu"]), (8, 8, 1)),
 }
 RECURRENT = UnitGroup(
     "cell",
