@@ -78,7 +78,7 @@ def _cell(claim: Mapping[str, Any]) -> str:
 def _cost(manifest: Mapping[str, Any]) -> str:
     """What a run took: all that was computed, and where."""
     programs, devices = manifest["programs"], manifest["devices"]
-    seconds = sum(program["seconds"] for program in programs)
+    seconds = manifest.get("calibration", {}).get("seconds", 0.0) + sum(program["seconds"] for program in programs)
     runs = sum(program["runs"] for program in programs)
     run_steps = sum(program["run_steps"] for program in programs)
     return (

@@ -73,12 +73,13 @@ def run_study(
         check_tiles(engines)
         for line in describe(engines):
             say(line)
-        calibration: dict[str, Any] = {}
         if known is None:
             on_first(lambda: check_disk(engines, workdir))
             origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
-            engines, calibration = _measured(engines, config, say)
             on_first(lambda: _found(held, workdir, settings, fork, origins, engines, say))
+        calibration: dict[str, Any] = {}
+        if "tile" not in (known or {}):
+            engines, calibration = _measured(engines, config, say)
         facts = {
             "command": command,
             "settings": settings_digest(settings),
@@ -110,11 +111,12 @@ def _check_host(config: ConfigDict) -> None:
 
 def _measured(engines: Sequence[Engine], config: ConfigDict, say: Say) -> tuple[Sequence[Engine], dict[str, Any]]:
     """The engines of a new study with the tile and lowering that suit the devices, and what was measured."""
+    begun = time.perf_counter()
     say("compiling")
     engines, trials = calibrated(engines, not config.tile, not config.get("lowering"), say)
     seconds = math.ceil(predicted_seconds(engines))
     say(f"computing will take about {datetime.timedelta(seconds=seconds)}")
-    return engines, {"trials": trials, "predicted_seconds": seconds}
+    return engines, {"trials": trials, "predicted_seconds": seconds, "seconds": round(time.perf_counter() - begun, 3)}
 
 
 def _enter(

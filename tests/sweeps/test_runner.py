@@ -14,7 +14,7 @@ import xarray as xr
 
 from symmetry_jax import load_results, load_run
 from symmetry_jax.errors import InputError, InterruptionError
-from symmetry_jax.sweeps import sealed
+from symmetry_jax.sweeps import layout, runner, sealed
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.results import Writer
 from symmetry_jax.sweeps.runner import run_study
@@ -80,6 +80,29 @@ def test_what_is_about_to_be_computed_is_said_before(tmp_path):
     assert re.fullmatch(r"computing will take about \d:\d\d:\d\d", said[-1])
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["tile"] == 2 and manifest["wave"] == 4 and manifest["programs"][0]["run_steps"] == 6 * 9
+
+
+def test_a_study_that_ends_while_it_is_measured_begins_anew(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "predicted_seconds", lambda engines: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, **WAVES)
+    monkeypatch.undo()
+    assert "computing will take" in run(tmp_path, **WAVES)[-1]
+    assert_same(tmp_path, outcome(finished))
+
+
+def test_a_study_goes_on_with_the_tile_that_it_began_with(tmp_path, monkeypatch):
+    """What is usual, or what is measured, may be other by then."""
+    monkeypatch.setattr(Wave, "_save", lambda *_: (_ for _ in ()).throw(Crash))
+    monkeypatch.setattr(layout, "default_tile", lambda: 4)
+    with pytest.raises(Crash):
+        run(tmp_path, tile=0)
+    monkeypatch.undo()
+    said = run(tmp_path, tile=0)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["tile"] == 4 and manifest["lowering"] == "patches"
+    assert [trial["tile"] for trial in manifest["calibration"]["trials"]] == [4]
+    assert not any("computing will take" in line for line in said)
 
 
 def test_a_finished_study_is_left_as_it_is(copied):
