@@ -14,7 +14,6 @@ depend on epsilon until float32 rounds; with relu twins forget how close they we
 from ml_collections import ConfigDict
 
 from symmetry_jax.errors import choose
-from symmetry_jax.learning.own_models import digest_of
 
 OWN = "model="
 OF_THE_CNN = ("filters", "strides", "kernel", "padding", "head", "lowering", "quotient_steps")
@@ -71,6 +70,8 @@ def get_config(preset: str = "") -> ConfigDict:
 
 
 def _own(config: ConfigDict, path: str) -> ConfigDict:
+    from symmetry_jax.learning.own_models import digest_of  # jax comes with it, and takes a second
+
     for name in OF_THE_CNN:
         del config[name]
     for name in AXES_OF_THE_CNN:

@@ -4,6 +4,8 @@ list                                        the studies, each with its question
 run --config=configs/STUDY.py --workdir=DIR compute a study and report it; or go on with one that was interrupted
 status --workdir=DIR                        how far a study is, running or not
 report --workdir=DIR                        figures, page and claims again, from results alone
+
+Commands import what they need when they are called: `status`, and most mistakes, are answered without jax, which takes seconds.
 """
 
 import importlib.util
@@ -12,21 +14,15 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from symmetry_jax.errors import InputError, InterruptionError, choose
-from symmetry_jax.reports.report import write_report
-from symmetry_jax.reports.status import status
-from symmetry_jax.sweeps.caching import use_cache
-from symmetry_jax.sweeps.devices import use_all_cores
-from symmetry_jax.sweeps.hosts import connect, is_first
-from symmetry_jax.sweeps.runner import run_study
-from symmetry_jax.sweeps.study import Study
-from symmetry_jax.sweeps.workdir import read_config
+
+if TYPE_CHECKING:
+    from symmetry_jax.sweeps.study import Study
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,8 +41,6 @@ def run_command() -> None:
     Raises:
         KeyboardInterrupt: if it was interrupted; a study is then saved.
     """
-    use_all_cores()
-    use_cache()
     logging.set_verbosity(logging.WARNING)  # jax tells absl of every backend that is not there
     try:
         app.run(_main, flags_parser=_parse)
@@ -58,7 +52,8 @@ def run_command() -> None:
 
 def _fail(line: str) -> NoReturn:
     """Ends with an error; where other processes wait for this one, at once, so that they notice."""
-    if not jax.distributed.is_initialized():
+    jax = sys.modules.get("jax")
+    if jax is None or not jax.distributed.is_initialized():
         sys.exit(line)
     print(line, file=sys.stderr, flush=True)
     os._exit(1)
@@ -82,8 +77,16 @@ def _list() -> None:
 
 
 def _run() -> None:
-    _connect()
     config, workdir = _config(), _workdir()
+    from symmetry_jax.reports.report import write_report
+    from symmetry_jax.sweeps.caching import use_cache
+    from symmetry_jax.sweeps.devices import use_all_cores
+    from symmetry_jax.sweeps.hosts import is_first
+    from symmetry_jax.sweeps.runner import run_study
+
+    use_all_cores()
+    use_cache()
+    _connect()
     study = load_study(config.study)
     command = shlex.join(["python", "-m", "symmetry_jax", *sys.argv[1:]])
     try:
@@ -100,15 +103,24 @@ def _connect() -> None:
     if any(value is not None for value in explicit) and None in explicit:
         raise InputError("name all of --coordinator=HOST:PORT, --processes=N and --process=I, or none with --distributed")
     if DISTRIBUTED.value or COORDINATOR.value:
+        from symmetry_jax.sweeps.hosts import connect
+
         connect(COORDINATOR.value, PROCESSES.value, PROCESS.value)
 
 
 def _status() -> None:
+    from symmetry_jax.reports.status import status
+
     print(status(_workdir()))
 
 
 def _report() -> None:
     workdir = _workdir()
+    from symmetry_jax.reports.report import write_report
+    from symmetry_jax.sweeps.devices import use_all_cores
+    from symmetry_jax.sweeps.workdir import read_config
+
+    use_all_cores()
     print(write_report(load_study(read_config(workdir)["study"]), workdir))
 
 
@@ -130,8 +142,10 @@ def _workdir() -> Path:
     return Path(WORKDIR.value)
 
 
-def load_study(name: str) -> Study:
+def load_study(name: str) -> "Study":
     """The study that `experiments/NAME.py` defines."""
+    from symmetry_jax.sweeps.study import Study
+
     path = choose("study", name, _studies())
     spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
     assert spec is not None and spec.loader is not None

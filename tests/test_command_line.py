@@ -47,3 +47,19 @@ def test_a_mistake_is_one_line_and_touches_nothing(arguments, words, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("error: "), done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "--workdir=none"),
+        ("status", "--workdir="),
+        ("run", f"--config={STUDY}", "--workdir=none", "--config.stepz=3"),
+        ("run", f"--config={STUDY}"),
+        ("rum",),
+    ],
+)
+def test_what_needs_no_jax_is_answered_without_it(arguments):
+    program = "import sys; sys.modules['jax'] = None; from symmetry_jax.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("error: "), done.stderr

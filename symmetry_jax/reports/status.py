@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from symmetry_jax.errors import DamagedError, InputError
-from symmetry_jax.sweeps.machine import is_alive
+from symmetry_jax.sweeps.presence import is_alive
 from symmetry_jax.sweeps.sealed import read_sealed
 from symmetry_jax.sweeps.workdir import PROGRESS, read_config, read_manifest
 

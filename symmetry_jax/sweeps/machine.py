@@ -2,11 +2,9 @@
 
 import datetime
 import importlib.metadata
-import os
 import platform
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -39,16 +37,6 @@ def changes(then: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
         ("commit", then["commit"], here["commit"]),
     ]
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
-
-
-def this_process() -> dict[str, Any]:
-    """Which process is at work."""
-    return {"process": os.getpid(), "host": socket.gethostname()}
-
-
-def is_alive(process: Mapping[str, Any]) -> bool | None:
-    """Whether such a process is running; None if it is on another host."""
-    return psutil.pid_exists(process["process"]) if process["host"] == socket.gethostname() else None
 
 
 def host_memory() -> int:

@@ -9,7 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from symmetry_jax.sweeps.hosts import is_first
-from symmetry_jax.sweeps.machine import now, this_process
+from symmetry_jax.sweeps.machine import now
+from symmetry_jax.sweeps.presence import this_process
 from symmetry_jax.sweeps.sealed import write_sealed
 from symmetry_jax.sweeps.workdir import PROGRESS
 
