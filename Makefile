@@ -45,6 +45,7 @@ test-oldest: $(VENV)_oldest/test
 # beside peers: a quarter of an hour on two cores; and with more works, and other numbers of runs
 bench: $(VENV)/bench
 	$(BIN)/python -m benchmarks.throughput --quick
+	$(BIN)/python -m benchmarks.costs
 
 bench-whole: $(VENV)/bench
 	$(BIN)/python -m benchmarks.throughput

@@ -44,7 +44,7 @@ def main() -> None:
     """Runs the benchmark, prints a table for each work and writes all figures into one file."""
     arguments = _parse()
     use_all_cores()
-    machine = _describe_machine()
+    machine = describe_machine()
     print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
     if not HAS_TORCH:
         print("The peers in PyTorch are left out: pip install -r benchmarks/requirements.txt")
@@ -55,7 +55,7 @@ def main() -> None:
         many = {} if arguments.quick else {work.name: _with_other_numbers(work, limits, arguments) for work in MANY}
     print("", *reached(works), sep="\n")
     arguments.results.mkdir(parents=True, exist_ok=True)
-    path = arguments.results / _file_name(machine["device"], arguments.quick)
+    path = arguments.results / file_name(machine["device"], "_quick" if arguments.quick else "")
     write_json(path, {"finished": now(), **machine, "works": works, "other_numbers_of_runs": many})
     print(f"\n{path}")
 
@@ -73,7 +73,7 @@ def _with_other_numbers(work: Work, limits: Limits, arguments: argparse.Namespac
     return {str(runs): _compare(work, runs, _contestants_for_many, limits, arguments) for runs in NUMBERS}
 
 
-def _describe_machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """What the figures depend on besides the code."""
     devices = jax.local_devices()
     versions = {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
@@ -86,9 +86,9 @@ def _describe_machine() -> dict[str, Any]:
     }
 
 
-def _file_name(device: str, quick: bool) -> str:
-    """Named by the device; a quick run leaves the figures of a whole one as they are."""
-    return re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_") + ("_quick.json" if quick else ".json")
+def file_name(device: str, kind: str) -> str:
+    """Named by the device and the kind of figures: a quick run leaves those of a whole one as they are."""
+    return re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_") + f"{kind}.json"
 
 
 def _compare(work: Work, runs: int, field: Field, limits: Limits, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def _compare(work: Work, runs: int, field: Field, limits: Limits, arguments: arg
         "summary": work.summary,
         "runs": runs,
         "steps": work.steps,
-        "product_rate": _spread(products),
-        "bandwidth": _spread(bandwidth),
-        "fraction_of_product_rate": _spread(rates[:, 0] * work.flops() / products),
-        "fraction_of_bandwidth": _spread(rates[:, 0] * bytes_moved(work, assignment.layers) / bandwidth),
+        "product_rate": spread(products),
+        "bandwidth": spread(bandwidth),
+        "fraction_of_product_rate": spread(rates[:, 0] * work.flops() / products),
+        "fraction_of_bandwidth": spread(rates[:, 0] * bytes_moved(work, assignment.layers) / bandwidth),
         "contestants": [
             _figures(contestant, rates[:, number], rates[:, 0], losses[number], losses[0])
             for number, contestant in enumerate(contestants)
@@ -154,14 +154,15 @@ def _figures(
     return {
         "name": contestant.name,
         "runs": contestant.runs,
-        "run_steps_per_second": _spread(rates),
-        "ours_over_this": _spread(our_rates / rates),
+        "run_steps_per_second": spread(rates),
+        "ours_over_this": spread(our_rates / rates),
         "training_loss": float(losses.mean()),
         "largest_difference_of_loss": float(abs(losses - our_losses[: contestant.runs]).max()),
     }
 
 
-def _spread(values: np.ndarray) -> dict[str, Any]:
+def spread(values: np.ndarray) -> dict[str, Any]:
+    """Median and range over turns, and all of them."""
     low, middle, high = np.quantile(values, [0, 0.5, 1])
     return {"median": float(middle), "min": float(low), "max": float(high), "turns": values.tolist()}
 

@@ -3,7 +3,7 @@
     python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=DIR
 
 A small CNN on scikit-learn's handwritten digits. In each convolutional layer filters 0 and 1 are twins that start epsilon
-apart. Presets: `smoke` (half a minute), none (about five minutes on two cores), `full` (one accelerator); and `model=PATH`,
+apart. Presets: `smoke` (half a minute), none (about four minutes on two cores), `full` (one accelerator); and `model=PATH`,
 which trains a network of your own instead: a Python file that defines `init(key, inputs)`, which returns parameters, and
 `apply(params, inputs)`, which returns logits. Its groups of units are read off the program, and each has twins.
 
