@@ -44,6 +44,14 @@ class Compiled(NamedTuple):
     seconds: float
 
 
+class Layout(NamedTuple):
+    """How runs lie on devices, all of it static: runs side by side in one, the devices, and how convolutions are computed."""
+
+    tile: int
+    mesh: Mesh
+    lowering: Lowering
+
+
 class Engine:
     """Computes the runs of one program, wave by wave and segment by segment.
 
@@ -71,7 +79,7 @@ class Engine:
         self.wave = program.axes.size
         self.mesh = Mesh(np.array(devices if devices is not None else jax.devices()), (RUNS,))
         self.shapes, self._state, self.digest = trace(program, lowering)
-        self._static: dict[str, Any] = {"process": program.process, "tile": tile, "mesh": self.mesh, "lowering": lowering}
+        self._static: dict[str, Any] = {"process": program.process, "layout": Layout(tile, self.mesh, lowering)}
         self._hparams = program.hparams()
         self._resident: tuple[int, Hparams] | None = None  # the wave whose hparams are on the devices
 
@@ -189,36 +197,38 @@ def _bytes(needs: Any) -> int:
     return sum(sizes) - needs.alias_size_in_bytes
 
 
-def _lift(function: Callable[..., PyTree], tile: int, mesh: Mesh, lowering: Lowering) -> Callable[..., PyTree]:
+def _lift(function: Callable[..., PyTree], layout: Layout) -> Callable[..., PyTree]:
     """From a function of one run and shared arguments to one of all runs, along the leading axis of its first argument."""
 
     def tiles(runs: PyTree, *shared: PyTree) -> PyTree:
-        with lowered(lowering):
-            return lax.map(lambda run: function(run, *shared), runs, batch_size=tile)
+        with lowered(layout.lowering):
+            return lax.map(lambda run: function(run, *shared), runs, batch_size=layout.tile)
 
     def sharded(runs: PyTree, *shared: PyTree) -> PyTree:
         specs = (PartitionSpec(RUNS), *(PartitionSpec() for _ in shared))
-        return jax.shard_map(tiles, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(RUNS), check_vma=False)(runs, *shared)
+        return jax.shard_map(tiles, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec(RUNS), check_vma=False)(
+            runs, *shared
+        )
 
     return sharded
 
 
-def _start(runs: PyTree, data: PyTree, *, process: Process, tile: int, mesh: Mesh, lowering: Lowering) -> State:
+def _start(runs: PyTree, data: PyTree, *, process: Process, layout: Layout) -> State:
     def start(run: tuple[Hparams, State | None], data: PyTree) -> State:
         hparams, previous = run
         return process.init(data, hparams, previous)
 
-    return _lift(start, tile, mesh, lowering)(runs, data)
+    return _lift(start, layout)(runs, data)
 
 
 @functools.cache
 def _jitted_start(platform: str) -> Callable[..., State]:
     # it runs once, and random numbers take XLA on CPU three times as long to compile as to leave alone
     options = {"xla_backend_optimization_level": 1} if platform == "cpu" else None
-    return jax.jit(_start, static_argnames=("process", "tile", "mesh", "lowering"), compiler_options=options)
+    return jax.jit(_start, static_argnames=("process", "layout"), compiler_options=options)
 
 
-@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh", "lowering"), donate_argnums=0)
+@functools.partial(jax.jit, static_argnames=("process", "measures", "layout"), donate_argnums=0)
 def _segment(
     states: State,
     hparams: Hparams,
@@ -227,18 +237,16 @@ def _segment(
     *,
     process: Process,
     measures: tuple[Measure, ...],
-    tile: int,
-    mesh: Mesh,
-    lowering: Lowering,
+    layout: Layout,
 ) -> tuple[State, Readings]:
     def segment(run: tuple[State, Hparams], spans: Spans, data: PyTree) -> tuple[State, Readings]:
         state, hparams = run
         return lax.scan(functools.partial(_to_next_record, process, measures, data, hparams), state, spans)
 
-    return _lift(segment, tile, mesh, lowering)((states, hparams), spans, data)
+    return _lift(segment, layout)((states, hparams), spans, data)
 
 
-@functools.partial(jax.jit, static_argnames=("process", "measures", "tile", "mesh", "lowering"))
+@functools.partial(jax.jit, static_argnames=("process", "measures", "layout"))
 def _read_ends(
     runs: PyTree,
     step: jax.Array,
@@ -246,9 +254,7 @@ def _read_ends(
     *,
     process: Process,
     measures: tuple[Measure, ...],
-    tile: int,
-    mesh: Mesh,
-    lowering: Lowering,
+    layout: Layout,
 ) -> Readings:
     del process
 
@@ -256,7 +262,7 @@ def _read_ends(
         state, hparams = run
         return read_all(measures, state, None, data, hparams, step)
 
-    return _lift(read, tile, mesh, lowering)(runs, step, data)
+    return _lift(read, layout)(runs, step, data)
 
 
 def _to_next_record(
