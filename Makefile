@@ -42,7 +42,7 @@ test-all: test test-slow smoke
 test-oldest: $(VENV)_oldest/test
 	$(VENV)_oldest/bin/pytest -n 2
 
-# beside peers: a quarter of an hour on two cores; and with more works, and other numbers of runs
+# beside peers, and what all but the steps costs: half an hour on two cores; and with more works, and other numbers of runs
 bench: $(VENV)/bench
 	$(BIN)/python -m benchmarks.throughput --quick
 	$(BIN)/python -m benchmarks.costs

@@ -14,7 +14,7 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.learning.convolution import LOWERINGS, Lowering
 from symmetry_jax.learning.process import State
 from symmetry_jax.sweeps.engine import Engine
-from symmetry_jax.sweeps.speeds import has_room, speed_of
+from symmetry_jax.sweeps.speeds import Speed, has_room, speed_of
 
 Say = Callable[[str], None]
 
@@ -39,7 +39,7 @@ def calibrated(
         The engines, and what was measured of those that were tried.
 
     Raises:
-        InputError: if a device has no room for a tile that is given, or for a single run.
+        InputError: if a device has no room for a tile that is given, or for a single run, or jax cannot compute a program.
     """
     engines = _with_room(engines, tiles, say)
     trials = _Trials(engines, say)
@@ -59,7 +59,6 @@ def predicted_seconds(engines: Sequence[Engine]) -> float:
     Raises:
         InputError: if a device has no room for it.
     """
-
     total = 0.0
     for index, engine in enumerate(engines):
         seconds = speed_of(engine, functools.partial(_start, engines, index)).seconds(engine)
@@ -77,12 +76,19 @@ def _start(engines: Sequence[Engine], index: int) -> State:
 
 def _with_room(engines: Sequence[Engine], free: bool, say: Say) -> Sequence[Engine]:
     """The engines with a tile that a device has room for: as it is, or halved as often as need be."""
-    while crowded := next((engine for engine in engines if not has_room(engine)), None):
+    while crowded := next((engine for engine in engines if not _has_room(engine)), None):
         if not free or crowded.tile == 1:
             raise InputError(_no_room(crowded))
         say(f"{_no_room(crowded)}: it is {crowded.tile // 2} now")
         engines = [engine.relaid(crowded.tile // 2, engine.lowering) for engine in engines]
     return engines
+
+
+def _has_room(engine: Engine) -> bool:
+    try:
+        return has_room(engine)
+    except NotImplementedError as error:  # by jax 0.7, of a convolution vmapped over its kernel
+        raise InputError(f"{engine.program.label}: this jax cannot compute it ({str(error).splitlines()[0]})") from error
 
 
 def _no_room(engine: Engine) -> str:
@@ -98,9 +104,10 @@ class _Trials:
         weights = [_run_steps(engine) * engine.state_bytes() for engine in engines]
         index = max((i for i, engine in enumerate(engines) if engine.program.after is None), key=weights.__getitem__)
         self.first = self.best = engines[index]
-        self._seconds = self._measure(self.first)
+        speed = self._measure(self.first)
+        self._seconds = speed.seconds(self.first)
         study = self._seconds * sum(weights) / weights[index]
-        self._worth = TRIAL_SHARE * study > speed_of(self.first, self.first.start).compilation
+        self._worth = TRIAL_SHARE * study > speed.compilation
 
     def of_tiles(self) -> None:
         """Larger tiles while they are faster, up to all runs; if none is, smaller ones."""
@@ -124,19 +131,18 @@ class _Trials:
         engine = self.best.relaid(tile, lowering or self.best.lowering)
         if tile == self.best.tile and engine.digest == self.best.digest:
             return False
-        seconds = self._measure(engine)
-        if BETTER * seconds > self._seconds:
+        seconds = self._measure(engine).seconds(engine)
+        if not BETTER * seconds < self._seconds:  # nor if both are infinite
             return False
         self.best, self._seconds = engine, seconds
         return True
 
-    def _measure(self, engine: Engine) -> float:
-        """Seconds that the program will take with the tile and lowering of an engine."""
-        seconds = speed_of(engine, engine.start).seconds(engine)
-        rate = _run_steps(engine) / seconds
+    def _measure(self, engine: Engine) -> Speed:
+        speed = speed_of(engine, engine.start)
+        rate = _run_steps(engine) / speed.seconds(engine)
         self._say(f"tile {engine.tile}, lowering {engine.lowering}: {rate:,.0f} run-steps per second")
         self.measured.append({"tile": engine.tile, "lowering": engine.lowering, "run_steps_per_second": round(rate, 1)})
-        return seconds
+        return speed
 
 
 def _run_steps(engine: Engine) -> int:

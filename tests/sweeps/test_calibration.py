@@ -137,6 +137,7 @@ LONG, SHORT = 1.0, 1e-9
         ({8: LONG, 32: 0.98, 2: 1.2}, 8),
         ({8: LONG, 32: 1.3, 2: 0.9}, 2),
         ({8: LONG, 32: 0, 2: 1.0}, 8),  # no room for 32
+        ({8: 0, 32: 0, 2: 0.9}, 2),  # nor for 8, as turns out when it is timed
         ({8: SHORT}, 8),  # not worth a trial
     ],
 )
@@ -163,15 +164,18 @@ def test_a_lowering_that_jax_has_not_is_not_taken(table, monkeypatch):
 
     def refuse(engine):
         if engine.lowering == "xla":
-            raise NotImplementedError
+            raise NotImplementedError("not in this jax\nsince")
         return compiled.__get__(engine)
 
     monkeypatch.setattr(Engine, "compiled", property(refuse))
     engines, trials = calibrated([Engine(program(step=_filter), 8)], False, True, str)
     assert engines[0].lowering == "patches" and [trial["run_steps_per_second"] > 0 for trial in trials] == [True, False]
+    with pytest.raises(InputError, match=r"^walk: this jax cannot compute it \(not in this jax\)$"):
+        calibrated([engines[0].relaid(8, "xla")], False, False, str)
 
 
-def test_on_cpu_the_lowering_of_xla_is_not_tried():
+def test_on_cpu_the_lowering_of_xla_is_not_tried(monkeypatch):
+    monkeypatch.setattr(calibration, "TRIAL_SHARE", 1e9)
     said = []
     calibrated([Engine(program(step=_filter), 8)], False, True, said.append)
     assert len(said) == 1 and "patches" in said[0]
