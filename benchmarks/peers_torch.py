@@ -6,6 +6,7 @@ import dataclasses
 import multiprocessing
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def compiled_loop(assignment: Assignment) -> Contestant:
     return _loop("PyTorch, compiled", assignment, torch.compile)
 
 
-def _loop(name: str, assignment: Assignment, prepare: Callable[[nn.Module], nn.Module]) -> Contestant:
+def _loop(name: str, assignment: Assignment, prepare: Callable[[nn.Module], Any]) -> Contestant:
     runs = min(ONE_AT_A_TIME, assignment.runs)
     given, initial = _given(assignment), _parameters(assignment)
     called = prepare(given.network)

@@ -21,12 +21,10 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State, remembered
 from symmetry_jax.learning.starts import Pairs
 from symmetry_jax.learning.streams import Stream, draw_key
-from symmetry_jax.symmetry.axes import ROLES, TRAINED
-from symmetry_jax.symmetry.separation import difference, displace, norm
-from symmetry_jax.symmetry.units import Symmetry, UnitGroup, direction, project, tie
-
-Tangent = tuple[jax.Array, ...]  # a difference between twins: in their parameters, and in what else the state holds of them
-Tangents = Mapping[str, Tangent]  # of each group
+from symmetry_jax.symmetry.axes import TRAINED
+from symmetry_jax.symmetry.pushforward import Difference, Twins, pushforward
+from symmetry_jax.symmetry.separation import norm
+from symmetry_jax.symmetry.units import Symmetry, direction, tie
 
 
 @jax.tree_util.register_dataclass
@@ -36,20 +34,21 @@ class Followed:
 
     Attributes:
         memory: of the process itself.
-        tangents: of each group, one for each direction; orthonormal in the parameters, and 0 where one vanished.
+        tangents: of each group, one for each direction: the difference in each array of the state that carries the units;
+            orthonormal in those that are trained, and 0 where one vanished.
         log_growth: for each group (directions,): the log of the factor by which the first tangent grew; for the area of the
             first two it is the sum of the first two entries; and so on.
     """
 
     memory: PyTree
-    tangents: Mapping[str, Sequence[Tangent]]
+    tangents: Mapping[str, Sequence[Difference]]
     log_growth: Mapping[str, jax.Array]
 
 
 def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: int = 1) -> Process:
     """The process with its twins tied, which also follows the differences they would have if they were almost tied.
 
-    One Jacobian-vector product carries the twins of all groups, since a step mixes their differences with no others.
+    What does not tell a pair apart is not followed, which makes a step cheaper the more units there are.
 
     Args:
         process: what is followed; its step is differentiable in its variables and in what it remembers.
@@ -75,16 +74,17 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
             whole = tie(whole, pair.group, [pair.units])
         blank = jax.tree.map(jnp.zeros_like, whole)
 
-        def draw(name: str, place: int) -> Tangent:
+        def draw(name: str, place: int) -> Difference:
             apart = _draw(whole.variables, symmetry, pairs, name, hparams["seed"], place)
-            return twins[name].difference(dataclasses.replace(blank, variables=apart))
+            return twins[name].difference(twins[name].arrays(dataclasses.replace(blank, variables=apart)))
 
         drawn = {name: [draw(name, place) for place in range(directions)] for name in pairs}
+        trained = _trained(twins, whole)
         for name, starts in drawn.items():
-            numbers = len(starts[0][0])
+            numbers = len(_vector(starts[0], trained[name]))
             if directions > numbers:
                 raise InputError(f"directions={directions}: at most {numbers}, the numbers of a unit of {name}")
-        tangents, growth = _renew(drawn)
+        tangents, growth = _renew(drawn, trained)
         return State(whole.variables, Followed(whole.memory, tangents, jax.tree.map(jnp.zeros_like, growth)))
 
     def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
@@ -92,18 +92,12 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
         whole = _Whole(state.variables, seen.memory)
         twins = _twins(whole, symmetry, pairs)
 
-        def move(apart: Tangents) -> tuple[Tangents, tuple[State, PyTree]]:
-            moved = whole
-            for name, pair in twins.items():
-                moved = pair.displace(moved, apart[name])
-            after, aux = process.step(State(moved.variables, moved.memory, state.stopped), data, hparams, step)
-            found = _Whole(after.variables, after.memory)
-            return {name: pair.difference(found) for name, pair in twins.items()}, (after, aux)
+        def move(before: _Whole) -> tuple[_Whole, PyTree]:
+            after, aux = process.step(State(before.variables, before.memory, state.stopped), data, hparams, step)
+            return _Whole(after.variables, after.memory), aux
 
-        tied = {name: jax.tree.map(jnp.zeros_like, tangents[0]) for name, tangents in seen.tangents.items()}
-        _, push, (after, aux) = jax.linearize(move, tied, has_aux=True)
-        pushed = [push({name: seen.tangents[name][place] for name in pairs}) for place in range(directions)]
-        tangents, growth = _renew({name: [tangent[name] for tangent in pushed] for name in pairs})
+        after, aux, pushed = pushforward(move, whole, twins, seen.tangents)
+        tangents, growth = _renew(pushed, _trained(twins, whole))
         return State(after.variables, Followed(after.memory, tangents, jax.tree.map(jnp.add, seen.log_growth, growth))), aux
 
     return dataclasses.replace(process, init=init, step=step)
@@ -118,7 +112,7 @@ def log_growth(pairs: Pairs, directions: int = 1) -> Measure:
     def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
         seen = remembered(state.memory, Followed)
-        alive = {name: jnp.stack([jnp.any(tangent[0] != 0) for tangent in seen.tangents[name]]) for name in pairs}
+        alive = {name: jnp.stack([_is_alive(tangent) for tangent in seen.tangents[name]]) for name in pairs}
         return jnp.stack([jnp.where(alive[name], seen.log_growth[name], -jnp.inf) for name in pairs])
 
     coords: dict[str, Sequence[str | int]] = {"group": list(pairs), "direction": range(1, directions + 1)}
@@ -134,50 +128,17 @@ class _Whole:
     memory: PyTree
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pair:
-    """The twins of a group within a whole state.
-
-    Attributes:
-        group: the group in all arrays of the state.
-        units: the twins.
-        others: the groups that share arrays with this one, and their twins.
-    """
-
-    group: UnitGroup
-    units: tuple[int, int]
-    others: tuple[tuple[UnitGroup, tuple[int, int]], ...] = ()
-
-    @property
-    def parts(self) -> list[UnitGroup]:
-        """The group in the parameters, and in all other arrays, if there are any."""
-        trained = [axis.path.startswith("variables/") and axis.role in TRAINED for axis in self.group.axes]
-        parts = [tuple(itertools.compress(self.group.axes, chosen)) for chosen in (trained, [not kept for kept in trained])]
-        return [dataclasses.replace(self.group, axes=axes) for axes in parts if axes]
-
-    def difference(self, whole: _Whole) -> Tangent:
-        """The difference between the twins, but for what differs between the twins of other groups at the same time."""
-        for other, units in self.others:
-            whole = project(whole, other, [units])
-        return tuple(difference(whole, part, self.units, ROLES) for part in self.parts)
-
-    def displace(self, whole: _Whole, apart: Tangent) -> _Whole:
-        """The state with the twins moved apart."""
-        for part, move in zip(self.parts, apart, strict=True):
-            whole = displace(whole, part, self.units, move, ROLES)
-        return whole
+def _twins(whole: _Whole, symmetry: Symmetry, pairs: Pairs) -> dict[str, Twins]:
+    """The twins of each group in all arrays of a state."""
+    return {name: Twins(symmetry[name].within(whole), units) for name, units in pairs.items()}
 
 
-def _twins(whole: _Whole, symmetry: Symmetry, pairs: Pairs) -> dict[str, _Pair]:
-    groups = {name: symmetry[name].within(whole) for name in pairs}
-    paths = {name: {axis.path for axis in group.axes} for name, group in groups.items()}
+def _trained(twins: Mapping[str, Twins], whole: _Whole) -> dict[str, list[bool]]:
+    """For each pair, which of the arrays that carry the units are trained."""
+    roles = {name: {axis.path: axis.role for axis in pair.group.axes} for name, pair in twins.items()}
     return {
-        name: _Pair(
-            groups[name],
-            units,
-            tuple((groups[other], pairs[other]) for other in pairs if other != name and paths[other] & paths[name]),
-        )
-        for name, units in pairs.items()
+        name: [path.startswith("variables/") and roles[name][path] in TRAINED for path, _ in pair.arrays(whole)]
+        for name, pair in twins.items()
     }
 
 
@@ -189,22 +150,32 @@ def _draw(variables: PyTree, symmetry: Symmetry, pairs: Pairs, name: str, seed: 
     return direction(variables, symmetry[name], pairs[name], jax.random.fold_in(key, place) if place else key, others)
 
 
-def _renew(tangents: Mapping[str, Sequence[Tangent]]) -> tuple[dict[str, list[Tangent]], dict[str, jax.Array]]:
-    """The tangents made orthonormal in the parameters, and the logs of the factors by which they had grown."""
-    found = {name: _orthonormal(drawn) for name, drawn in tangents.items()}
+def _renew(
+    tangents: Mapping[str, Sequence[Difference]], trained: Mapping[str, Sequence[bool]]
+) -> tuple[dict[str, list[Difference]], dict[str, jax.Array]]:
+    """The tangents made orthonormal in what is trained, and the logs of the factors by which they had grown."""
+    found = {name: _orthonormal(drawn, trained[name]) for name, drawn in tangents.items()}
     return {name: drawn for name, (drawn, _) in found.items()}, {name: jnp.log(lengths) for name, (_, lengths) in found.items()}
 
 
-def _orthonormal(tangents: Sequence[Tangent]) -> tuple[list[Tangent], jax.Array]:
+def _orthonormal(tangents: Sequence[Difference], trained: Sequence[bool]) -> tuple[list[Difference], jax.Array]:
     """Gram-Schmidt, and the lengths that it took away: LAPACK's QR could let two CPU devices wait for each other for ever."""
-    done: list[Tangent] = []
+    done: list[Difference] = []
     lengths = []
     for tangent in tangents:
         for earlier in [*done, *done]:  # once more takes away what rounding left
-            share = jnp.dot(tangent[0], earlier[0])
-            tangent = tuple(part - share * other for part, other in zip(tangent, earlier, strict=True))
-        length = norm(tangent[0])
+            share = jnp.dot(_vector(tangent, trained), _vector(earlier, trained))
+            tangent = [part - share * other for part, other in zip(tangent, earlier, strict=True)]
+        length = norm(_vector(tangent, trained))
         length = jnp.where(length > 0, length, 1)
-        done.append(tuple(part / length for part in tangent))
+        done.append([part / length for part in tangent])
         lengths.append(length)
     return done, jnp.stack(lengths)
+
+
+def _is_alive(tangent: Difference) -> jax.Array:
+    return jnp.stack([jnp.any(part != 0) for part in tangent]).any()
+
+
+def _vector(tangent: Difference, trained: Sequence[bool]) -> jax.Array:
+    return jnp.concatenate(list(itertools.compress(tangent, trained)))

@@ -124,14 +124,16 @@ def _aligned(
     array: jax.Array, group: UnitGroup, axes: Sequence[UnitAxis], roles: Sequence[Role], units: tuple[Unit, Unit]
 ) -> list[tuple[jax.Array, jax.Array]]:
     """The parts of two units that one array holds: a pair of vectors for each axis whose role is asked for."""
-    if len(axes) > 2:
-        raise ValueError(f"{axes[0].path!r} carries group {group.name!r} on {len(axes)} axes: at most 2 are understood")
+    if len({axis.axis for axis in axes}) > 2:
+        raise ValueError(f"{axes[0].path!r} carries group {group.name!r} on more than 2 axes, which is not understood")
     pairs = []
     for number, axis in enumerate(axes):
         a, b = (jnp.take(array, jnp.asarray(axis.positions(group.size))[unit], axis=axis.axis) for unit in units)
-        for earlier in axes[:number]:  # entries on both axes were counted with the earlier one
-            a, b = (_hide(part, earlier, group.size, units) for part in (a, b))
-        for later in axes[number + 1 :]:
+        for earlier in (other for other in axes[:number] if other.axis != axis.axis):
+            a, b = (
+                _hide(part, earlier, group.size, units) for part in (a, b)
+            )  # entries on both were counted with the earlier one
+        for later in (other for other in axes[number + 1 :] if other.axis != axis.axis):
             b = reorder(b, later, group.size, swap(group, *units))
         if axis.role in roles:
             pairs.append((a.reshape(-1), b.reshape(-1)))

@@ -206,8 +206,9 @@ def direction(
     for other, pair in others:
         noise = jax.tree.map(jnp.add, noise, permute(noise, other, swap(other, *pair)))
     noise = jax.tree.map(jnp.subtract, noise, permute(noise, trained, swap(trained, *units)))
-    length = jnp.sqrt(sum(jnp.sum(jnp.square(array)) for array in jax.tree.leaves(noise)))
-    return jax.tree.map(lambda array: array / length.astype(array.dtype), noise)
+    paths = {axis.path for axis in trained.axes}  # elsewhere, where integers may be, nothing moves
+    length = jnp.sqrt(sum(jnp.sum(jnp.square(array)) for path, array in leaves(noise) if path in paths))
+    return _map(lambda path, array: array / length.astype(array.dtype) if path in paths else array, noise)
 
 
 def reorder(array: jax.Array, axis: UnitAxis, size: int, sources: jax.Array) -> jax.Array:

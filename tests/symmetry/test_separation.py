@@ -19,8 +19,8 @@ GROUP = UnitGroup(
 )
 
 
-def params(seed=0):
-    shapes = {"in": (3, 4), "loop": (4, 4), "bias": (4,)}
+def params(seed=0, wide=None):
+    shapes = {"in": (3, 4), "loop": (4, 4), "bias": (4,)} | (wide or {})
     return drawn({name: jnp.zeros(shape) for name, shape in shapes.items()}, seed)
 
 
@@ -31,15 +31,27 @@ def flat(tree):
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
 
+RANGES = UnitGroup(  # one after the other along one axis, with others in between and along another one
+    "head",
+    4,
+    (
+        *(UnitAxis("in", 1, "fan-in", outer=2), UnitAxis("in", 1, "fan-in", inner=2, start=10)),
+        *(UnitAxis("loop", 0, "fan-out"), UnitAxis("loop", 1, "fan-in", start=5), UnitAxis("loop", 0, "fan-out", start=4)),
+        UnitAxis("bias", 0, "bias"),
+    ),
+)
+
+
 @pytest.mark.usefixtures("float64")
-def test_separation_is_the_transverse_component_of_the_parameters():
-    theta = params()
-    apart = distances(theta, GROUP)
+@pytest.mark.parametrize("group, wide", [(GROUP, {}), (RANGES, {"in": (3, 18), "loop": (8, 9)})])
+def test_separation_is_the_transverse_component_of_the_parameters(group, wide):
+    theta = params(wide=wide)
+    apart = distances(theta, group)
     for i in range(4):
         for j in range(4):
             order = np.arange(4)
             order[[i, j]] = order[[j, i]]
-            transverse = flat(theta) - flat(permute(theta, GROUP, order))
+            transverse = flat(theta) - flat(permute(theta, group, order))
             np.testing.assert_allclose(apart[i, j], np.linalg.norm(transverse) / np.sqrt(2), rtol=1e-12, atol=1e-15)
 
 

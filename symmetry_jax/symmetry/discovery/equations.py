@@ -58,6 +58,7 @@ class Findings:
         conditions: where units may be permuted only if something does not happen.
         members: for a factor, another beside it and a position along that: the factor as it is at that position alone.
         steps: every equation, those of a function that is called before the call itself.
+        operands: each variable's, as the program that it is in was read last.
     """
 
     arrays: list[Array] = dataclasses.field(default_factory=list)
@@ -65,6 +66,7 @@ class Findings:
     conditions: list[Condition] = dataclasses.field(default_factory=list)
     members: dict[tuple[Factor, Factor, int], Factor] = dataclasses.field(default_factory=dict)
     steps: list[Step] = dataclasses.field(default_factory=list)
+    operands: dict[Any, Operand] = dataclasses.field(default_factory=dict)
 
     def saw(self, operand: Operand, scans: tuple[Layout, ...]) -> None:
         """Notes an array and the scans that it is in; one whose entries are positions along an axis has that axis as well."""

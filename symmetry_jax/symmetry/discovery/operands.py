@@ -97,6 +97,8 @@ def constant(value: Any) -> Operand:
     """An array of known entries: an axis along which they are all equal may be permuted in any way."""
     none: frozenset[str] = frozenset()
     kind = jax.typeof(value)
+    if isinstance(value, jax.core.Tracer):
+        return rigid(kind.shape, Reason("numbers that are not known yet"), none)
     if not isinstance(kind, jax.core.ShapedArray):
         return rigid(kind.shape, Reason("a reference to an array that may change"), none)
     shape = np.shape(value)

@@ -50,6 +50,7 @@ def _read(
             assert result.sizes == _shape(variable), f"{line.primitive.name}: {result.sizes} for {_shape(variable)}"
             findings.saw(result, scans)
             known[variable] = result
+    findings.operands.update(known)
     return [value(atom) for atom in jaxpr.outvars]
 
 

@@ -1,0 +1,227 @@
+"""Differences between equal units, pushed forward through any program that treats all units alike.
+
+Let two units be equal, and move one by +d/2 and the other by -d/2. Exchanging the two reverses that. So an array of the program
+that does not tell the units apart stays as it is to first order, and one that carries them along an axis moves at these two
+alone, by opposite amounts: its tangent is a section at the first of them. The layouts that `discovery` reads off the program
+say which arrays are which, and each equation is differentiated on sections alone, at a cost that falls with the number of
+units. Where an equation has no rule for sections, or the program is not proved to treat all units alike, whole arrays are
+differentiated, which gives the same but for rounding.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+from symmetry_jax.symmetry.axes import ROLES
+from symmetry_jax.symmetry.discovery.equations import Findings
+from symmetry_jax.symmetry.discovery.layouts import Factor, Product, Ranges, factors, free, resolved, unify
+from symmetry_jax.symmetry.discovery.operands import Operand
+from symmetry_jax.symmetry.discovery.reading import follow
+from symmetry_jax.symmetry.discovery.sources import Reason
+from symmetry_jax.symmetry.programs import compute, flat_program, read
+from symmetry_jax.symmetry.sections import Cut, Moves, Place, differentiate, differentiate_sections, places
+from symmetry_jax.symmetry.separation import difference, displace
+from symmetry_jax.symmetry.units import PyTree, UnitGroup, leaves, project
+
+Difference = Sequence[jax.Array]  # one unit minus another in each array that carries them: vectors, in the order of leaves
+
+UNFIT = Reason("units are said to lie where they do not")
+
+
+@dataclasses.dataclass(frozen=True)
+class Twins:
+    """Two equal units of a group."""
+
+    group: UnitGroup
+    units: tuple[int, int]
+
+    def along(self, path: str) -> UnitGroup:
+        """The group in one array."""
+        return dataclasses.replace(self.group, axes=tuple(axis for axis in self.group.axes if axis.path == path))
+
+    def arrays(self, tree: PyTree) -> list[tuple[str, jax.Array]]:
+        """The arrays of a tree that carry the units, with their paths, in the order of its leaves."""
+        return [(path, array) for path, array in leaves(tree) if self.along(path).axes]
+
+    def difference(self, arrays: Iterable[tuple[str, jax.Array]]) -> Difference:
+        """The difference between the twins, laid out as `separation.difference` has it for each array by itself."""
+        return [difference({path: array}, self.along(path), self.units, ROLES) for path, array in arrays]
+
+    def displacement(self, arrays: Iterable[tuple[str, jax.Array]], apart: Difference) -> list[jax.Array]:
+        """What is added to each array to move the twins apart by this difference."""
+        blank = ((path, jnp.zeros_like(array)) for path, array in arrays)
+        return [
+            displace({path: array}, self.along(path), self.units, part, ROLES)[path]
+            for (path, array), part in zip(blank, apart, strict=True)
+        ]
+
+
+def pushforward(
+    function: Callable[[PyTree], tuple[PyTree, PyTree]],
+    tree: PyTree,
+    twins: Mapping[str, Twins],
+    differences: Mapping[str, Sequence[Difference]],
+) -> tuple[PyTree, PyTree, dict[str, list[Difference]]]:
+    """The results of a function, and the differences between twins to which it takes infinitesimal ones.
+
+    Args:
+        function: from a tree to one of the same arrays, and anything else.
+        tree: arrays in which the twins are equal.
+        twins: by name, of groups of the tree.
+        differences: for each pair any number of them, each for all arrays that carry the units.
+
+    Returns:
+        The tree that the function makes, what else it returns, and the differences in that tree.
+    """
+    program, shapes = flat_program(function, tree)
+    travels = {
+        name: [_Travel(twins[name], units, program.jaxpr, tree, apart) for apart in differences[name]]
+        for name, units in _whereabouts(program, tree, twins).items()
+    }
+    values = dict(zip(program.jaxpr.constvars, program.consts, strict=True))
+    values.update(zip(program.jaxpr.invars, jax.tree.leaves(tree), strict=True))
+    for line in program.jaxpr.eqns:
+        operands = [read(values, atom) for atom in line.invars]
+        for travel in itertools.chain(*travels.values()):
+            travel.pass_through(line, operands)
+        values.update(zip(line.outvars, compute(program.jaxpr, line, operands), strict=True))
+    results = [read(values, atom) for atom in program.jaxpr.outvars]
+    after, aux = jax.tree.unflatten(jax.tree.structure(shapes), results)
+    beside = {name: [other for key, other in twins.items() if key != name] for name in twins}
+    return after, aux, {name: [travel.arrive(after, beside[name]) for travel in travels[name]] for name in twins}
+
+
+class _Whereabouts:
+    """Where the units of a group lie in the arrays of a program.
+
+    Args:
+        layouts: of the arrays.
+        factor: the index of the units in them; None where the program is not proved to treat all alike.
+    """
+
+    def __init__(self, layouts: Mapping[Any, Operand], factor: Factor | None) -> None:
+        self._layouts, self._factor = layouts, factor
+        self._known: dict[Any, tuple[Place, ...]] = {}
+
+    def carry(self, atom: Any) -> bool:
+        """Whether an array may tell the units apart."""
+        return not isinstance(atom, Literal) and (self._factor is None or bool(self._places(atom)))
+
+    def place(self, atom: Any) -> Place | None:
+        """The axis of an array that the units lie along, if it is one."""
+        if not self.carry(atom) or self._factor is None:
+            return None
+        first, *more = self._places(atom)
+        return None if more else first
+
+    def along_one(self, atom: Any) -> bool:
+        """Whether an array carries the units along one axis at most."""
+        return not self.carry(atom) or self.place(atom) is not None
+
+    def _places(self, variable: Any) -> tuple[Place, ...]:
+        if variable not in self._known:
+            assert self._factor is not None
+            self._known[variable] = places(self._layouts[variable].axes, self._factor)
+        return self._known[variable]
+
+
+def _whereabouts(program: ClosedJaxpr, tree: PyTree, twins: Mapping[str, Twins]) -> dict[str, _Whereabouts]:
+    """Where the twins' units lie in a program from a tree to such a tree, as far as it is proved to treat all alike."""
+    arrays = {path: Operand(tuple(free(size) for size in array.shape)) for path, array in leaves(tree)}
+    indices = {name: Factor(pair.group.size) for name, pair in twins.items()}
+    for name, pair in twins.items():
+        for axis in pair.group.axes:
+            layout = arrays[axis.path].axes[axis.axis]
+            units = Product((free(axis.outer), indices[name], free(axis.inner)))
+            unify(layout, Ranges((free(axis.start), units, free(layout.size - axis.start - units.size))), UNFIT)
+    results, findings = follow(program, list(arrays.values()))
+    for before, after in zip(arrays.values(), results, strict=False):
+        for one, other in zip(before.axes, after.axes, strict=True):
+            unify(one, other, UNFIT)
+    for (base, _, _), member in findings.members.items():
+        unify(base, member, UNFIT)
+    return {name: _Whereabouts(findings.operands, _proved(index, findings)) for name, index in indices.items()}
+
+
+def _proved(index: Factor, findings: Findings) -> Factor | None:
+    """What an index has turned out to be, if units may be permuted whatever happens: equal ones are no exception."""
+    factor = resolved(index)
+    conditional = {one for condition in findings.conditions for one in factors(condition.axis)}
+    return factor if isinstance(factor, Factor) and factor.rigid is None and factor not in conditional else None
+
+
+class _Travel:
+    """One difference between twins on its way through a program.
+
+    Args:
+        pair: the twins.
+        units: where they lie in the arrays of the program.
+        program: from a tree to such a tree and more.
+        tree: its arguments.
+        apart: the difference there.
+    """
+
+    def __init__(self, pair: Twins, units: _Whereabouts, program: Jaxpr, tree: PyTree, apart: Difference) -> None:
+        self._pair, self._units, self._program = pair, units, program
+        # tangents: sections at the first of the twins where the units lie along one axis, else whole; none where nothing moves
+        self._moves: dict[Any, jax.Array] = {}
+        for variable, move in zip(
+            self._carrying(tree, program.invars), pair.displacement(pair.arrays(tree), apart), strict=True
+        ):
+            self._moves[variable] = self._cut(move, variable)
+
+    def pass_through(self, line: JaxprEqn, values: Sequence[Any]) -> None:
+        """Moves the results of an equation."""
+        moves = [None if isinstance(atom, Literal) else self._moves.get(atom) for atom in line.invars]
+        if all(move is None for move in moves) or not any(map(self._can_move, line.outvars)):
+            return
+        operands, results = (list(map(self._units.place, atoms)) for atoms in (line.invars, line.outvars))
+        cut = Cut(line, operands, results, self._first)
+        along_one = all(map(self._units.along_one, (*line.invars, *line.outvars)))
+        found = differentiate_sections(self._program, cut, values, moves) if along_one else None
+        if found is None:
+            found = self._differentiate_whole(line, values, moves)
+        for variable, move in zip(line.outvars, found, strict=True):
+            if move is not None and self._can_move(variable):
+                self._moves[variable] = move
+
+    def arrive(self, tree: PyTree, others: Sequence[Twins]) -> Difference:
+        """The difference in the tree that the program makes, but for what differs between other twins at the same time."""
+        arrived = []
+        for (path, array), variable in zip(self._pair.arrays(tree), self._carrying(tree, self._program.outvars), strict=True):
+            move = self._moves.get(variable)
+            moved = {path: jnp.zeros_like(array) if move is None else self._whole(move, variable)}
+            for other in (other for other in others if other.along(path).axes):
+                moved = project(moved, other.along(path), [other.units])
+            arrived.append((path, moved[path]))
+        return self._pair.difference(arrived)
+
+    def _carrying(self, tree: PyTree, variables: Sequence[Any]) -> list[Any]:
+        """The variables of the arrays of a tree that carry the units."""
+        return [variable for (path, _), variable in zip(leaves(tree), variables, strict=False) if self._pair.along(path).axes]
+
+    def _can_move(self, variable: Any) -> bool:
+        return self._units.carry(variable) and jnp.issubdtype(variable.aval.dtype, jnp.inexact)
+
+    @property
+    def _first(self) -> int:
+        return self._pair.units[0]
+
+    def _cut(self, move: jax.Array, variable: Any) -> jax.Array:
+        place = self._units.place(variable)
+        return move if place is None else place.cut(move, self._first)
+
+    def _whole(self, move: jax.Array, variable: Any) -> jax.Array:
+        place = self._units.place(variable)
+        return move if place is None else place.spread(move, self._pair.units)
+
+    def _differentiate_whole(self, line: JaxprEqn, values: Sequence[Any], moves: Moves) -> Moves:
+        pairs = zip(moves, line.invars, strict=True)
+        wholes = [None if move is None else self._whole(move, variable) for move, variable in pairs]
+        found = zip(differentiate(self._program, line, values, wholes), line.outvars, strict=True)
+        return [None if move is None else self._cut(move, variable) for move, variable in found]
