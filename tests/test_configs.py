@@ -11,6 +11,7 @@ from symmetry_jax.sweeps.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+TRACED = 24  # programs of a study, at most: some have hundreds that differ in a width
 
 
 def load(path, preset=""):
@@ -33,7 +34,7 @@ def test_every_preset_builds(path, preset):
     config = load(path, preset)
     programs = load_study(config.study).build(config)
     assert programs and config.study == path.stem
-    for program in programs:
+    for program in programs[:: -(-len(programs) // TRACED)]:
         assert Engine(program, 8).shapes
 
 

@@ -5,6 +5,7 @@ import time
 SEGMENT_SECONDS = 2.0  # a signal is heard, and progress told, this often
 MOST_GROWTH = 4  # of a segment over the last, so that one that was quick by chance does little harm
 FIRST_STEPS = 16  # of a program, at most, in its first segment
+WRITE_SECONDS = 10.0  # results wait at most this long for those of more segments, which cost as much to write as those of one
 SAVING_SHARE = 0.02  # of the time, at most, is spent on saving by the clock
 
 
@@ -19,6 +20,7 @@ class Pace:
     def __init__(self, save_steps: int, save_seconds: float) -> None:
         self._save_steps, self._save_seconds = save_steps, save_seconds
         self._saved_at, self._cost = time.monotonic(), 0.0
+        self._wrote_at = time.monotonic()
         self._stride, self._steps = 1.0, 1
 
     def begin(self, steps: int) -> None:
@@ -44,3 +46,11 @@ class Pace:
     def saved(self, seconds: float) -> None:
         """Saving took so long."""
         self._saved_at, self._cost = time.monotonic(), seconds
+
+    def is_writing_due(self) -> bool:
+        """Whether results have waited long enough."""
+        return time.monotonic() - self._wrote_at >= WRITE_SECONDS
+
+    def wrote(self) -> None:
+        """All results were written."""
+        self._wrote_at = time.monotonic()

@@ -3,7 +3,7 @@
 import bisect
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +50,8 @@ class Wave:
     """The runs of a program that are resident at once, with what they leave on disk.
 
     Order makes it safe: results are written before the checkpoint that follows them, and a segment that is computed again
-    writes the same region again. A wave is through when all of its results and its last checkpoint are whole.
+    writes the same region again. A wave is through when all of its results and its last checkpoint are whole. Since nothing
+    goes on from results without a checkpoint, those of several segments are written at once.
 
     Attributes:
         engine: computes the program.
@@ -58,6 +59,7 @@ class Wave:
         writer: writes the program's results; none but on the first host.
         checkpoints: of this wave.
         say: told what was damaged.
+        held: what the last segments read and is not written yet, each from its first record on.
     """
 
     engine: Engine
@@ -65,6 +67,7 @@ class Wave:
     writer: Writer | None
     checkpoints: Checkpoints
     say: Callable[[str], None]
+    held: list[tuple[int, Mapping[str, np.ndarray]]] = dataclasses.field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -123,7 +126,7 @@ class Wave:
         return states
 
     def _advance(self, states: State, step: int, stop: int, boundary: Boundary) -> tuple[State, int]:
-        """Computes a segment that does not pass a step, and writes its results."""
+        """Computes a segment that does not pass a step, and writes its results once that is due."""
         begun, compiled = time.perf_counter(), compile_seconds()
         segment = next_segment(self.engine.program.records, step, stop)
         states, readings = self.engine.advance(states, segment, self.number)
@@ -132,13 +135,26 @@ class Wave:
         ends = self.engine.read_ends(states, segment.end, self.number) if self._is_last(segment.end) else None
         stopped = self.engine.count_stopped(states, self.number)
         if self.writer:
-            self.writer.write_records(self.number, segment.first, len(segment.rows), readings)
+            self.held.append((segment.first, readings))
+            if ends is not None or boundary.pace.is_writing_due():
+                self._write_held(boundary.pace)
             if ends is not None:
                 self.writer.write_ends(self.number, 1, ends)
         boundary.progress.computed((segment.end - step) * self.size, segment.end, stopped, seconds, readings)
         return states, segment.end
 
+    def _write_held(self, pace: Pace) -> None:
+        """Writes what the last segments read."""
+        if self.writer and self.held:
+            first, readings = self.held[0][0], [readings for _, readings in self.held]
+            joined = {name: np.concatenate([values[name] for values in readings], axis=1) for name in readings[0]}
+            count = next((values.shape[1] for values in joined.values()), 0)
+            self.writer.write_records(self.number, first, count, joined)
+            self.held.clear()
+        pace.wrote()
+
     def _save(self, step: int, states: State, pace: Pace) -> None:
+        self._write_held(pace)
         begun = time.perf_counter()
         self.checkpoints.save(step, states)
         pace.saved(time.perf_counter() - begun)

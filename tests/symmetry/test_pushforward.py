@@ -99,7 +99,7 @@ def test_it_is_the_tangent_in_the_whole_zoo(build):
     check_case(build)
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 40))])
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 14))])
 def test_it_is_the_tangent_of_networks_drawn_at_random(seed):
     made, random = network(seed), np.random.default_rng(seed)
     inputs = jnp.asarray(random.normal(size=(TOKENS, INPUTS)))
