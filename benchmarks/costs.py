@@ -1,4 +1,4 @@
-"""What everything but the steps costs: `python -m benchmarks.costs`, about six minutes on two cores.
+"""What everything but the steps costs: `python -m benchmarks.costs`, about eight minutes on two cores.
 
 Measures, checkpoints and results are timed beside the same runs without them, thousands of runs beside 64, in turns; each cost
 is that of a pair of turns, but for saving in time of cores, which other programs disturb less than elapsed time. Compilation
@@ -92,22 +92,22 @@ def _measured() -> Iterator[tuple[Cost, list[float]]]:
             yield cost, [_in_a_process(cache)]
 
 
-def _config(**changes: Any) -> ConfigDict:
+def _config(sweep: dict[str, str], **changes: Any) -> ConfigDict:
     config = importlib.import_module(f"configs.{STUDY}").get_config()
     with config.unlocked():
         config.update(changes)
-    config.sweep.update({"activation": "tanh", "seed": "0:4"})
+    config.sweep.update({"activation": "tanh"} | sweep)
     return config
 
 
-def _twins(**changes: Any) -> Program:
-    """The program of the study that has the most runs: 128 of 1,000 steps."""
-    return max(load_study(STUDY).build(_config(**changes)), key=lambda program: program.axes.size)
+def _twins(config: ConfigDict) -> Program:
+    """The program of the study that has the most runs."""
+    return max(load_study(STUDY).build(config), key=lambda program: program.axes.size)
 
 
 def _of_measures() -> list[float]:
-    """By what the steps take longer with what is measured at records than with nothing."""
-    program = _twins(records=101, spacing="even")
+    """By what the steps take longer with what is measured at records than with nothing: 128 runs of 1,000 steps."""
+    program = _twins(_config({"seed": "0:4"}, records=101, spacing="even"))
     bare = dataclasses.replace(program, measures=tuple(measure for measure in program.measures if measure.when == "ends"))
     with_measures, without = _advance(program), _advance(bare)
     return [with_measures() / without() - 1 for _ in range(TURNS)]
@@ -128,9 +128,9 @@ def _advance(program: Program) -> Callable[[], float]:
 
 
 def _of_saving() -> list[float]:
-    """The share of a study's time, compilation and calibration left out, that its program does not take by itself."""
-    study, config = load_study(STUDY), _config()
-    program = _twins()
+    """The share of a program's time in the default study, compilation and calibration left out, that is not computing."""
+    study, config = load_study(STUDY), _config({}, tile=default_tile())
+    program = _twins(config)
     only = dataclasses.replace(study, build=lambda _: [program])
     engine, segment = Engine(program, default_tile()), whole(program.records)
 

@@ -1,5 +1,6 @@
 """The contestant that the others are compared with: the engine, tile by tile on all devices; and what following twins costs."""
 
+import dataclasses
 import math
 
 import jax
@@ -14,11 +15,13 @@ from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.training import minibatch_loss
 from symmetry_jax.measures.transverse import transverse
 from symmetry_jax.sweeps.axes import Axes
+from symmetry_jax.sweeps.calibration import calibrated
 from symmetry_jax.sweeps.engine import Engine, default_tile
 from symmetry_jax.sweeps.program import Program, record_steps
 from symmetry_jax.sweeps.segments import whole
 
 RECORDS = 11
+STUDY_STEPS = 1_000_000  # that a tile is chosen for: as many as make trying others worth while
 
 
 def ours(assignment: Assignment) -> Contestant:
@@ -44,7 +47,7 @@ def program_of(assignment: Assignment) -> Program:
 
 def _contestant(name: str, assignment: Assignment, process: Process) -> Contestant:
     program = _program(assignment, process)
-    engine = Engine(program, min(default_tile(), math.ceil(assignment.runs / jax.local_device_count())))
+    engine = Engine(program, _tile(program))
     segment = whole(program.records)
 
     def train(states: State) -> State:
@@ -54,6 +57,14 @@ def _contestant(name: str, assignment: Assignment, process: Process) -> Contesta
         return engine.read_ends(states, program.steps)["training_loss"]
 
     return Contestant(name, assignment.runs, lambda: jax.block_until_ready(engine.start()), train, losses)
+
+
+def _tile(program: Program) -> int:
+    """The tile that a long study of these runs takes, having tried others."""
+    most = math.ceil(program.axes.size / jax.local_device_count())
+    long = dataclasses.replace(program, records=record_steps(STUDY_STEPS, RECORDS, "even"))
+    (engine,), _ = calibrated([Engine(long, min(default_tile(), most))], tiles=True, lowerings=False, say=lambda line: None)
+    return engine.tile
 
 
 def _process(work: Work) -> Process:
