@@ -32,7 +32,8 @@ AXES: dict[str | tuple[str, ...], Any] = {"start": [0.0, 5.0], "push": [1.0, 2.0
 def _build(config: ConfigDict) -> list[Program]:
     there = Program("there", WALK, (POSITION, PLACE), Axes.of(AXES | dict(config.axes)), (), (0, 4, 7, config.steps))
     back = Program("back", WALK, (POSITION,), Axes.of(AXES | {"push": [-1.0, -2.0, -3.0]}), (), (0, 7), after=0)
-    return [there, back] if there.axes.size == back.axes.size else [there]
+    rest = Program("rest", WALK, (PLACE,), Axes.of(AXES), (), (0, 7), after=0)  # of which nothing is read but its ends
+    return [there, back, rest] if there.axes.size == back.axes.size else [there]
 
 
 STUDY = Study("Where does it go?", _build, lambda results: [], lambda results: [], lambda results, claims: "There and back.")

@@ -6,7 +6,7 @@ alike, so that tied units stay tied, and to first order a difference d between t
     d' = D DF D^T d / 2,
 
 where D theta is one unit minus the other, and D^T d / 2 moves one by +d/2 and the other by -d/2. The tangent d is pushed along
-by a Jacobian-vector product of the step and brought back to norm 1; the logarithms of its growth add up to the log growth,
+(`symmetry.pushforward`) and brought back to norm 1; the logarithms of its growth add up to the log growth,
 which over the number of steps is the transverse (Lyapunov) exponent (several tangents: G. Benettin et al., Meccanica 15, 1980).
 """
 
@@ -38,11 +38,13 @@ class Followed:
             orthonormal in those that are trained, and 0 where one vanished.
         log_growth: for each group (directions,): the log of the factor by which the first tangent grew; for the area of the
             first two it is the sum of the first two entries; and so on.
+        alive: for each group (directions,): whether the tangent is still there, in what is trained.
     """
 
     memory: PyTree
     tangents: Mapping[str, Sequence[Difference]]
     log_growth: Mapping[str, jax.Array]
+    alive: Mapping[str, jax.Array]
 
 
 def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: int = 1) -> Process:
@@ -84,8 +86,9 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
             numbers = len(_vector(starts[0], trained[name]))
             if directions > numbers:
                 raise InputError(f"directions={directions}: at most {numbers}, the numbers of a unit of {name}")
-        tangents, growth = _renew(drawn, trained)
-        return State(whole.variables, Followed(whole.memory, tangents, jax.tree.map(jnp.zeros_like, growth)))
+        tangents, lengths = _renew(drawn, trained)
+        growth = jax.tree.map(jnp.zeros_like, lengths)
+        return State(whole.variables, Followed(whole.memory, tangents, growth, _positive(lengths)))
 
     def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
         seen: Followed = state.memory
@@ -97,8 +100,9 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
             return _Whole(after.variables, after.memory), aux
 
         after, aux, pushed = pushforward(move, whole, twins, seen.tangents)
-        tangents, growth = _renew(pushed, _trained(twins, whole))
-        return State(after.variables, Followed(after.memory, tangents, jax.tree.map(jnp.add, seen.log_growth, growth))), aux
+        tangents, lengths = _renew(pushed, _trained(twins, whole))
+        growth = {name: seen.log_growth[name] + jnp.log(_or_one(each)) for name, each in lengths.items()}
+        return State(after.variables, Followed(after.memory, tangents, growth, _positive(lengths))), aux
 
     return dataclasses.replace(process, init=init, step=step)
 
@@ -112,8 +116,7 @@ def log_growth(pairs: Pairs, directions: int = 1) -> Measure:
     def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
         seen = remembered(state.memory, Followed)
-        alive = {name: jnp.stack([_is_alive(tangent) for tangent in seen.tangents[name]]) for name in pairs}
-        return jnp.stack([jnp.where(alive[name], seen.log_growth[name], -jnp.inf) for name in pairs])
+        return jnp.stack([jnp.where(seen.alive[name], seen.log_growth[name], -jnp.inf) for name in pairs])
 
     coords: dict[str, Sequence[str | int]] = {"group": list(pairs), "direction": range(1, directions + 1)}
     return Measure("log_growth", read, dims=("group", "direction"), coords=coords)
@@ -153,9 +156,9 @@ def _draw(variables: PyTree, symmetry: Symmetry, pairs: Pairs, name: str, seed: 
 def _renew(
     tangents: Mapping[str, Sequence[Difference]], trained: Mapping[str, Sequence[bool]]
 ) -> tuple[dict[str, list[Difference]], dict[str, jax.Array]]:
-    """The tangents made orthonormal in what is trained, and the logs of the factors by which they had grown."""
+    """The tangents made orthonormal in what is trained, and the factors by which they had grown; 0 where one vanished."""
     found = {name: _orthonormal(drawn, trained[name]) for name, drawn in tangents.items()}
-    return {name: drawn for name, (drawn, _) in found.items()}, {name: jnp.log(lengths) for name, (_, lengths) in found.items()}
+    return {name: drawn for name, (drawn, _) in found.items()}, {name: lengths for name, (_, lengths) in found.items()}
 
 
 def _orthonormal(tangents: Sequence[Difference], trained: Sequence[bool]) -> tuple[list[Difference], jax.Array]:
@@ -167,14 +170,17 @@ def _orthonormal(tangents: Sequence[Difference], trained: Sequence[bool]) -> tup
             share = jnp.dot(_vector(tangent, trained), _vector(earlier, trained))
             tangent = [part - share * other for part, other in zip(tangent, earlier, strict=True)]
         length = norm(_vector(tangent, trained))
-        length = jnp.where(length > 0, length, 1)
-        done.append([part / length for part in tangent])
+        done.append([part / _or_one(length) for part in tangent])
         lengths.append(length)
     return done, jnp.stack(lengths)
 
 
-def _is_alive(tangent: Difference) -> jax.Array:
-    return jnp.stack([jnp.any(part != 0) for part in tangent]).any()
+def _positive(lengths: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    return {name: each > 0 for name, each in lengths.items()}
+
+
+def _or_one(length: jax.Array) -> jax.Array:
+    return jnp.where(length > 0, length, 1)
 
 
 def _vector(tangent: Difference, trained: Sequence[bool]) -> jax.Array:

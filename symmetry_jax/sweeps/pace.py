@@ -1,4 +1,4 @@
-"""How far the host lets a segment go, and when it saves: by the clock, and by the time that either was seen to take."""
+"""How far the host lets a segment go, and when it writes and saves: by the clock, and by what that was seen to take."""
 
 import time
 
@@ -10,7 +10,7 @@ SAVING_SHARE = 0.02  # of the time, at most, is spent on saving by the clock
 
 
 class Pace:
-    """Decides, from what it is told, where segments end and which of the states are saved.
+    """Decides, from what it is told, where segments end, when results are written and which of the states are saved.
 
     Args:
         save_steps: save at every multiple of so many steps; 0 to go by the clock alone.

@@ -1,7 +1,7 @@
 """Results on disk: a zarr group for each program, in which runs lie along one axis, `run`, and a wave is one region.
 
-Arrays are allocated ahead and written segment by segment. The group keeps a digest of every region that was written, and of its
-labels, so that what was lost or changed afterwards is noticed: zarr by itself reads a chunk that is not there as a blank.
+Arrays are allocated ahead and written a few segments at a time. The group keeps a digest of every region that was written,
+and of its labels, so that what was lost or changed afterwards is noticed: zarr by itself reads a missing chunk as a blank.
 """
 
 import errno

@@ -19,7 +19,7 @@ from symmetry_jax.sweeps.pace import Pace
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.progress import Progress
 from symmetry_jax.sweeps.results import END, ENDS, RECORD, Writer
-from symmetry_jax.sweeps.segments import next_segment
+from symmetry_jax.sweeps.segments import Segment, next_segment
 
 
 class Decision(NamedTuple):
@@ -59,7 +59,7 @@ class Wave:
         writer: writes the program's results; none but on the first host.
         checkpoints: of this wave.
         say: told what was damaged.
-        held: what the last segments read and is not written yet, each from its first record on.
+        held: the last segments, whose readings are not written yet.
     """
 
     engine: Engine
@@ -67,7 +67,7 @@ class Wave:
     writer: Writer | None
     checkpoints: Checkpoints
     say: Callable[[str], None]
-    held: list[tuple[int, Mapping[str, np.ndarray]]] = dataclasses.field(default_factory=list)
+    held: list[tuple[Segment, Mapping[str, np.ndarray]]] = dataclasses.field(default_factory=list, init=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -135,7 +135,7 @@ class Wave:
         ends = self.engine.read_ends(states, segment.end, self.number) if self._is_last(segment.end) else None
         stopped = self.engine.count_stopped(states, self.number)
         if self.writer:
-            self.held.append((segment.first, readings))
+            self.held.append((segment, readings))
             if ends is not None or boundary.pace.is_writing_due():
                 self._write_held(boundary.pace)
             if ends is not None:
@@ -146,10 +146,10 @@ class Wave:
     def _write_held(self, pace: Pace) -> None:
         """Writes what the last segments read."""
         if self.writer and self.held:
-            first, readings = self.held[0][0], [readings for _, readings in self.held]
+            segments, readings = zip(*self.held, strict=True)
             joined = {name: np.concatenate([values[name] for values in readings], axis=1) for name in readings[0]}
-            count = next((values.shape[1] for values in joined.values()), 0)
-            self.writer.write_records(self.number, first, count, joined)
+            count = sum(len(segment.rows) for segment in segments)
+            self.writer.write_records(self.number, segments[0].first, count, joined)
             self.held.clear()
         pace.wrote()
 

@@ -8,7 +8,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 Values = Sequence[Any]  # arrays, random keys and what else a program may compute
 
-CALLS = "call closed_call core_call jit pjit".split()  # of functions that stand in the program for convenience alone
+INLINED = "call closed_call core_call jit pjit".split()  # calls of functions that stand in the program for convenience alone
 BODIES = ("jaxpr", "call_jaxpr")
 
 
@@ -36,7 +36,7 @@ def _evaluate(program: ClosedJaxpr, arguments: Values) -> list[Any]:
     for line in jaxpr.eqns:
         values = [read(known, atom) for atom in line.invars]
         name = line.primitive.name
-        results = _evaluate(_body(line), values) if name in CALLS else compute(jaxpr, line, values)
+        results = _evaluate(_body(line), values) if name in INLINED else compute(jaxpr, line, values)
         known.update(zip(line.outvars, results, strict=True))
     return [read(known, atom) for atom in jaxpr.outvars]
 

@@ -24,7 +24,7 @@ from symmetry_jax.symmetry.discovery.operands import Operand
 from symmetry_jax.symmetry.discovery.reading import follow
 from symmetry_jax.symmetry.discovery.sources import Reason
 from symmetry_jax.symmetry.programs import compute, flat_program, read
-from symmetry_jax.symmetry.sections import Cut, Moves, Place, differentiate, differentiate_sections, places
+from symmetry_jax.symmetry.sections import Cut, Derivative, Moves, Place, differentiate, differentiate_sections, places
 from symmetry_jax.symmetry.separation import difference, displace
 from symmetry_jax.symmetry.units import PyTree, UnitGroup, leaves, project
 
@@ -45,8 +45,9 @@ class Twins:
         return dataclasses.replace(self.group, axes=tuple(axis for axis in self.group.axes if axis.path == path))
 
     def arrays(self, tree: PyTree) -> list[tuple[str, jax.Array]]:
-        """The arrays of a tree that carry the units, with their paths, in the order of its leaves."""
-        return [(path, array) for path, array in leaves(tree) if self.along(path).axes]
+        """The arrays of numbers of a tree that carry the units, with their paths, in the order of its leaves."""
+        numbers = ((path, array) for path, array in leaves(tree) if jnp.issubdtype(array.dtype, jnp.inexact))
+        return [(path, array) for path, array in numbers if self.along(path).axes]
 
     def difference(self, arrays: Iterable[tuple[str, jax.Array]]) -> Difference:
         """The difference between the twins, laid out as `separation.difference` has it for each array by itself."""
@@ -87,9 +88,10 @@ def pushforward(
     values.update(zip(program.jaxpr.invars, jax.tree.leaves(tree), strict=True))
     for line in program.jaxpr.eqns:
         operands = [read(values, atom) for atom in line.invars]
-        for travel in itertools.chain(*travels.values()):
-            travel.pass_through(line, operands)
-        values.update(zip(line.outvars, compute(program.jaxpr, line, operands), strict=True))
+        found = [travel.pass_through(line, operands) for travel in itertools.chain(*travels.values())]
+        # what was differentiated whole was computed with it: XLA would not see that a loop is the same
+        computed = next((results for results in found if results is not None), None)
+        values.update(zip(line.outvars, computed or compute(program.jaxpr, line, operands), strict=True))
     results = [read(values, atom) for atom in program.jaxpr.outvars]
     after, aux = jax.tree.unflatten(jax.tree.structure(shapes), results)
     beside = {name: [other for key, other in twins.items() if key != name] for name in twins}
@@ -140,7 +142,8 @@ def _whereabouts(program: ClosedJaxpr, tree: PyTree, twins: Mapping[str, Twins])
             units = Product((free(axis.outer), indices[name], free(axis.inner)))
             unify(layout, Ranges((free(axis.start), units, free(layout.size - axis.start - units.size))), UNFIT)
     results, findings = follow(program, list(arrays.values()))
-    for before, after in zip(arrays.values(), results, strict=False):
+    for before, after in zip(arrays.values(), results[: len(arrays)], strict=True):
+        after.use_as_numbers(UNFIT)
         for one, other in zip(before.axes, after.axes, strict=True):
             unify(one, other, UNFIT)
     for (base, _, _), member in findings.members.items():
@@ -170,31 +173,30 @@ class _Travel:
         self._pair, self._units, self._program = pair, units, program
         # tangents: sections at the first of the twins where the units lie along one axis, else whole; none where nothing moves
         self._moves: dict[Any, jax.Array] = {}
-        for variable, move in zip(
-            self._carrying(tree, program.invars), pair.displacement(pair.arrays(tree), apart), strict=True
-        ):
+        displaced = pair.displacement(pair.arrays(tree), apart)
+        for variable, move in zip(self._carrying(tree, program.invars), displaced, strict=True):
             self._moves[variable] = self._cut(move, variable)
 
-    def pass_through(self, line: JaxprEqn, values: Sequence[Any]) -> None:
-        """Moves the results of an equation."""
-        moves = [None if isinstance(atom, Literal) else self._moves.get(atom) for atom in line.invars]
+    def pass_through(self, line: JaxprEqn, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Moves the results of an equation, and returns them if they were computed with that."""
+        moves = list(map(self._move, line.invars))
         if all(move is None for move in moves) or not any(map(self._can_move, line.outvars)):
-            return
+            return None
         operands, results = (list(map(self._units.place, atoms)) for atoms in (line.invars, line.outvars))
         cut = Cut(line, operands, results, self._first)
         along_one = all(map(self._units.along_one, (*line.invars, *line.outvars)))
-        found = differentiate_sections(self._program, cut, values, moves) if along_one else None
-        if found is None:
-            found = self._differentiate_whole(line, values, moves)
-        for variable, move in zip(line.outvars, found, strict=True):
+        sections = differentiate_sections(self._program, cut, values, moves) if along_one else None
+        found = self._differentiate_whole(line, values, moves) if sections is None else sections
+        for variable, move in zip(line.outvars, found.moves, strict=True):
             if move is not None and self._can_move(variable):
                 self._moves[variable] = move
+        return found.results if sections is None else None
 
     def arrive(self, tree: PyTree, others: Sequence[Twins]) -> Difference:
         """The difference in the tree that the program makes, but for what differs between other twins at the same time."""
         arrived = []
         for (path, array), variable in zip(self._pair.arrays(tree), self._carrying(tree, self._program.outvars), strict=True):
-            move = self._moves.get(variable)
+            move = self._move(variable)
             moved = {path: jnp.zeros_like(array) if move is None else self._whole(move, variable)}
             for other in (other for other in others if other.along(path).axes):
                 moved = project(moved, other.along(path), [other.units])
@@ -203,7 +205,12 @@ class _Travel:
 
     def _carrying(self, tree: PyTree, variables: Sequence[Any]) -> list[Any]:
         """The variables of the arrays of a tree that carry the units."""
-        return [variable for (path, _), variable in zip(leaves(tree), variables, strict=False) if self._pair.along(path).axes]
+        carrying = {path for path, _ in self._pair.arrays(tree)}
+        paths = [path for path, _ in leaves(tree)]
+        return [variable for path, variable in zip(paths, variables[: len(paths)], strict=True) if path in carrying]
+
+    def _move(self, atom: Any) -> jax.Array | None:
+        return None if isinstance(atom, Literal) else self._moves.get(atom)
 
     def _can_move(self, variable: Any) -> bool:
         return self._units.carry(variable) and jnp.issubdtype(variable.aval.dtype, jnp.inexact)
@@ -220,8 +227,9 @@ class _Travel:
         place = self._units.place(variable)
         return move if place is None else place.spread(move, self._pair.units)
 
-    def _differentiate_whole(self, line: JaxprEqn, values: Sequence[Any], moves: Moves) -> Moves:
+    def _differentiate_whole(self, line: JaxprEqn, values: Sequence[Any], moves: Moves) -> Derivative:
         pairs = zip(moves, line.invars, strict=True)
         wholes = [None if move is None else self._whole(move, variable) for move, variable in pairs]
-        found = zip(differentiate(self._program, line, values, wholes), line.outvars, strict=True)
-        return [None if move is None else self._cut(move, variable) for move, variable in found]
+        results, found = differentiate(self._program, line, values, wholes)
+        cut = [None if move is None else self._cut(move, variable) for move, variable in zip(found, line.outvars, strict=True)]
+        return Derivative(results, cut)

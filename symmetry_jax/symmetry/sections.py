@@ -7,7 +7,7 @@ unit's own positions alone, in their order. An equation that treats all units al
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,15 @@ from symmetry_jax.symmetry.discovery.elementwise import FUNCTIONS, UNCHANGED
 from symmetry_jax.symmetry.discovery.grouping import occurrences
 from symmetry_jax.symmetry.discovery.layouts import Factor, Layout
 from symmetry_jax.symmetry.programs import compute
+
+Moves = Sequence[jax.Array | None]  # tangents of arrays, None where nothing moves
+
+
+class Derivative(NamedTuple):
+    """The results of an equation, and their tangents."""
+
+    results: Sequence[Any]
+    moves: Moves
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -157,13 +166,13 @@ def convolution(cut: Cut) -> dict[str, Any] | None:
 @rule("broadcast_in_dim")
 def broadcast(cut: Cut) -> dict[str, Any] | None:
     """The shape of the result."""
-    return {"shape": _shape(cut)}
+    return {"shape": _cut_shape(cut)}
 
 
 @rule("reshape")
 def reshape(cut: Cut) -> dict[str, Any] | None:
     """The entries of a unit have the same order before and after."""
-    return {"new_sizes": _shape(cut)}
+    return {"new_sizes": _cut_shape(cut)}
 
 
 @rule("slice")
@@ -207,17 +216,18 @@ def split(cut: Cut) -> dict[str, Any] | None:
     return {"sizes": tuple(map(int, counts))}
 
 
-def _shape(cut: Cut) -> tuple[int, ...]:
+def _cut_shape(cut: Cut) -> tuple[int, ...]:
     place = cut.results[0]
     assert place is not None
-    return place.shape(getattr(cut.line.outvars[0].aval, "shape", ()))
+    return place.shape(_shape(cut.line.outvars[0]))
 
 
-Moves = Sequence[jax.Array | None]  # tangents of arrays, None where nothing moves
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape
 
 
-def differentiate_sections(program: Jaxpr, cut: Cut, values: Sequence[Any], moves: Moves) -> Moves | None:
-    """The sections of the tangents of an equation's results, given those of its operands; None where it has no sections.
+def differentiate_sections(program: Jaxpr, cut: Cut, values: Sequence[Any], moves: Moves) -> Derivative | None:
+    """The sections of an equation's results and of their tangents, given those of its operands; None where it has no sections.
 
     Args:
         program: which the equation is in.
@@ -235,16 +245,19 @@ def differentiate_sections(program: Jaxpr, cut: Cut, values: Sequence[Any], move
         operands = [operand for operand in operands if operand[1] is not None]
     sections = [value if place is None else place.cut(value, cut.unit) for _, place, value, _ in operands]
     within = line.replace(invars=[atom for atom, *_ in operands], params={**line.params, **changed})
-    return differentiate(program, within, sections, [move for *_, move in operands])
+    found = differentiate(program, within, sections, [move for *_, move in operands])
+    for move, place, variable in zip(found.moves, cut.results, line.outvars, strict=True):
+        assert move is None or place is None or move.shape == place.shape(_shape(variable)), line
+    return found
 
 
-def differentiate(program: Jaxpr, line: JaxprEqn, values: Sequence[Any], moves: Moves) -> Moves:
-    """The tangents of the results of an equation of a program, given those of its operands."""
+def differentiate(program: Jaxpr, line: JaxprEqn, values: Sequence[Any], moves: Moves) -> Derivative:
+    """The results of an equation of a program and their tangents, given its operands and theirs."""
     moving = [place for place, move in enumerate(moves) if move is not None]
 
     def apply(*moved: jax.Array) -> list[Any]:
         put = dict(zip(moving, moved, strict=True))
         return compute(program, line, [put.get(place, value) for place, value in enumerate(values)])
 
-    _, found = jax.jvp(apply, [values[place] for place in moving], [moves[place] for place in moving])
-    return [None if move.dtype == jax.dtypes.float0 else move for move in found]
+    results, found = jax.jvp(apply, [values[place] for place in moving], [moves[place] for place in moving])
+    return Derivative(results, [None if move.dtype == jax.dtypes.float0 else move for move in found])

@@ -187,15 +187,19 @@ def test_several_directions_are_those_of_the_whole_jacobian():
 
 
 def test_any_process_and_a_difference_that_vanishes():
-    """theta' = factor theta: growth is the factor, and where it is 0 nothing is left, which is no divergence."""
+    """theta' = factor theta: growth is the factor, and where it is 0 nothing is left, which is no divergence.
+
+    What is remembered stays as it was, and counts for nothing.
+    """
     group = UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"),))
     symmetry, pairs = Symmetry((group,)), {"unit": (0, 1)}
 
     def init(data, hparams, previous=None):
-        return State({"w": jnp.ones((2, 3))})
+        return State({"w": jnp.ones((2, 3))}, {"first": {"w": jnp.ones((2, 3))}, "later": {"w": jnp.ones((2, 3))}})
 
     def step(state, data, hparams, step):
-        return State({"w": hparams["factor"] * state.variables["w"]}), ()
+        later = {"w": state.variables["w"]}
+        return State({"w": hparams["factor"] * state.variables["w"]}, {**state.memory, "later": later}), ()
 
     process = transverse(Process(init, step), symmetry, pairs)
     results = sweep(

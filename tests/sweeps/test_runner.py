@@ -1,6 +1,7 @@
 """The host loop: whatever interrupts it, the same call goes on, and the bits are those of a study that was left alone."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import xarray as xr
 
 from symmetry_jax import load_results, load_run
 from symmetry_jax.errors import InputError, InterruptionError
-from symmetry_jax.sweeps import layout, runner, sealed
+from symmetry_jax.sweeps import layout, pace, runner, sealed
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.results import Writer
 from symmetry_jax.sweeps.runner import run_study
@@ -36,13 +37,14 @@ def run(workdir, fork=None, **changes):
 def outcome(workdir):
     """Everything that a finished study found, and its last states."""
     states = {(start, push): load_run(workdir, start=start, push=push) for start in (0.0, 5.0) for push in (1.0, 2.0, 3.0)}
-    return load_results(workdir, "there"), load_results(workdir, "back"), states
+    return *(load_results(workdir, sweep) for sweep in ("there", "back", "rest")), states
 
 
 def assert_same(workdir, expected):
-    for found, wanted in zip(outcome(workdir)[:2], expected[:2], strict=True):
+    *results, states = outcome(workdir)
+    for found, wanted in zip(results, expected[:-1], strict=True):
         xr.testing.assert_identical(found, wanted)
-    assert outcome(workdir)[2] == expected[2]
+    assert states == expected[-1]
     assert "finished" in sealed.read_sealed(workdir / "manifest.json")
 
 
@@ -76,7 +78,7 @@ def test_waves_change_nothing(finished, tmp_path):
 def test_what_is_about_to_be_computed_is_said_before(tmp_path):
     said = run(tmp_path, **WAVES)
     assert "there: 6 runs of 9 steps in 2 waves, results 144 B, state of a tile of 2 runs" in said[0]
-    assert "2 device(s)" in said[2]
+    assert "2 device(s)" in said[3]
     assert re.fullmatch(r"computing will take about \d:\d\d:\d\d", said[-1])
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["tile"] == 2 and manifest["wave"] == 4 and manifest["programs"][0]["run_steps"] == 6 * 9
@@ -116,9 +118,13 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("method", [(Writer, "_write"), (Checkpoints, "save"), (Checkpoints, "keep_only"), (sealed, "digest")])
-@pytest.mark.parametrize("after", [False, True])
-def test_a_crash_at_any_write_leaves_nothing_wrong(finished, tmp_path, monkeypatch, method, after):
-    """The study crashes at the first call of a method, goes on, crashes at the second, and so on until it is through."""
+@pytest.mark.parametrize("after, seconds", [(False, math.inf), (True, 0.0)], ids=["before", "after"])
+def test_a_crash_at_any_write_leaves_nothing_wrong(finished, tmp_path, monkeypatch, method, after, seconds):
+    """The study crashes at the first call of a method, goes on, crashes at the second, and so on until it is through.
+
+    Results are written when something is saved, or after each segment.
+    """
+    monkeypatch.setattr(pace, "WRITE_SECONDS", seconds)
     owner, name = method
     original, crashes, calls = getattr(owner, name), 0, 0
 
@@ -180,7 +186,10 @@ def test_a_signal_saves_at_the_next_boundary(finished, tmp_path, monkeypatch, nu
     assert_same(tmp_path, outcome(finished))
 
 
-def test_where_segments_and_saves_lie_changes_nothing_and_may_be_changed(finished, tmp_path, monkeypatch):
+@pytest.mark.parametrize("seconds", [0.0, math.inf])
+def test_where_segments_and_saves_lie_changes_nothing_and_may_be_changed(finished, tmp_path, monkeypatch, seconds):
+    """Nor does whether there are results beyond the last checkpoint."""
+    monkeypatch.setattr(pace, "WRITE_SECONDS", seconds)
     monkeypatch.setattr(Wave, "_save", lambda self, *_: (_ for _ in ()).throw(Crash))
     with pytest.raises(Crash):
         run(tmp_path, **WAVES, save_steps=2)
@@ -192,7 +201,9 @@ def test_where_segments_and_saves_lie_changes_nothing_and_may_be_changed(finishe
 def test_nothing_piles_up(finished):
     steps = [path.relative_to(finished).as_posix() for path in (finished / "checkpoints").glob("*/*/*")]
     assert sorted(steps) == [
-        f"checkpoints/{program}/{wave}/{step}" for program, step in (("000", 9), ("001", 7)) for wave in ("0000", "0001")
+        f"checkpoints/{program}/{wave}/{step}"
+        for program, step in (("000", 9), ("001", 7), ("002", 7))
+        for wave in ("0000", "0001")
     ]
     assert not [path for path in finished.rglob("*") if "tmp" in path.name or "partial" in path.name]
 
