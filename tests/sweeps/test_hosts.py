@@ -70,7 +70,7 @@ def test_two_processes_are_as_one_and_write_once(alone, tmp_path):
     assert "2 hosts" in end(first) and "2 hosts" not in end(second)
     assert_same(tmp_path / "work", alone)
     manifest = json.loads((tmp_path / "work" / "manifest.json").read_text())
-    assert manifest["processes"] == 2 and manifest["devices"]["count"] == 2 and len(manifest["programs"]) == 2
+    assert manifest["processes"] == 2 and manifest["devices"]["count"] == 2 and len(manifest["programs"]) == 3
 
 
 def test_a_lost_process_ends_the_job_and_another_number_of_processes_goes_on(alone, tmp_path):
