@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
     arguments = parser.parse_args()
     draw, record = random.Random(arguments.seed), {}
-    for name, command in {"a small network": study(*SMALL), "a walk of two programs": walk}.items():
+    for name, command in {"a small network": study(*SMALL), "a walk of three programs": walk}.items():
         with temporary_folder() as folder:
             record[name] = chaos(command, Path(folder), -(-arguments.kills // 2), draw)
         print(f"\n{name}", *(f"{what}: {found}" for what, found in record[name].items()), sep="\n")

@@ -25,7 +25,7 @@ from symmetry_jax.sweeps.sealed import write_json
 from trials.studies import ROOT, bits, bits_of_results, temporary_folder
 from trials.walks import run
 
-HALF_WAY = "checkpoints/000/0001"  # of the second wave of the first of two programs
+HALF_WAY = "checkpoints/000/0001"  # of the second wave of the first program
 
 
 def _flip(content: bytes) -> bytes:

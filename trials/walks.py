@@ -1,4 +1,4 @@
-"""A study that has neither a network nor a symmetry: runs that walk, there and back; quick to compile."""
+"""A study that has neither a network nor a symmetry: runs that walk, there and back, and on to a rest; quick to compile."""
 
 from pathlib import Path
 from typing import Any
