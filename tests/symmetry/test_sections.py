@@ -40,7 +40,7 @@ STEPS = {
     "padded": lambda w: jnp.sin(jnp.pad(w, ((2, 1), (1, 0))))[2 : 2 + UNITS, 1:],
     "padded onto others": lambda w: (jnp.pad(w, ((UNITS, 0), (0, 0))) + jnp.concatenate([w, w**2]))[UNITS:],
     "cut off": lambda w: lax.pad(jnp.concatenate([BESIDE, jnp.sin(w), AFTER]), 0.0, ((-2, -1, 0), (0, 0, 0))),
-    "entries between": lambda w: lax.pad(w, 0.0, ((0, 0, 0), (0, 0, 1)))[:, ::2],
+    "entries between": lambda w: lax.slice(lax.pad(w, 0.0, ((0, 0, 0), (0, 0, 1))), (0, 0), (UNITS, 2 * ENTRIES - 1), (1, 2)),
     "cumulative": lambda w: jnp.cumsum(w, axis=1) + jnp.flip(w, axis=1),
     "windows": lambda w: lax.reduce_window(jnp.sin(w), 0.0, lax.add, (1, 2), (1, 1), "SAME"),
     "filters": lambda w: convolved(jnp.ones((ENTRIES, 3, 3, 2)), jnp.einsum("uk,ij->ijku", w, KERNEL))[:, :, 0, 0],
