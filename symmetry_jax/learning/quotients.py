@@ -11,6 +11,7 @@ decay acts at its own rate on the copies, and Adam, which divides by the size of
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from symmetry_jax.learning.optimizers import Optimizer
@@ -37,9 +38,10 @@ def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, b
         blocks: its tied units.
     """
 
+    sources, targets = _multiplicities(shapes, symmetry, blocks)
+
     def build(hparams: Hparams) -> optax.GradientTransformation:
         copied = optimizer(hparams)
-        sources, targets = _multiplicities(shapes, symmetry, blocks)
 
         def init(params: PyTree) -> PyTree:
             return copied.init(_divide(params, sources))
@@ -55,13 +57,11 @@ def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, b
 
 
 def _multiplicities(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
-    """m_p and m_q of each entry of the quotient network that is trained."""
-    widest = jnp.result_type(float)  # the widest precision that is on
-    # at once, for as constants in a program jaxlib 0.7.2 folds them wrongly: it mistakes one axis of an array for another
-    with jax.ensure_compile_time_eval():
-        ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, widest), shapes)
-        sources, rates = map(trained, _merge(ones, symmetry, blocks))
-        return sources, jax.tree.map(jnp.divide, sources, rates)
+    """m_p and m_q of each entry of the quotient network that is trained, whole numbers."""
+    ones = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes)
+    # computed from an argument: as constants in a program jaxlib 0.7.2 folds them wrongly, mistaking one axis for another
+    sources, rates = map(trained, jax.jit(lambda ones: _merge(ones, symmetry, blocks))(ones))
+    return jax.tree.map(np.asarray, sources), jax.tree.map(lambda count, rate: np.rint(count / rate), sources, rates)
 
 
 def _merge(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:

@@ -100,11 +100,15 @@ def _of_twins(
 ) -> Measure:
     def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
         del aux, data, hparams, step
-        return jnp.stack(
-            [
-                jnp.stack([compare(*orbits(state.variables, symmetry[group], pair, roles)) for roles in PARTS.values()])
-                for group, pair in pairs.items()
-            ]
-        )
+        twins = [
+            orbits(state.variables, symmetry[group], pair, roles) for group, pair in pairs.items() for roles in PARTS.values()
+        ]
+        return compare(*map(_stacked, zip(*twins, strict=True))).reshape(len(pairs), len(PARTS))
 
     return Measure(name, read, dims=("group", "part"), coords={"group": list(pairs), "part": list(PARTS)}, unit=unit)
+
+
+def _stacked(vectors: Sequence[jax.Array]) -> jax.Array:
+    """Vectors of different lengths as rows, filled up with zeros, so that one operation serves all of them."""
+    longest = max(map(len, vectors))
+    return jnp.stack([jnp.pad(vector, (0, longest - len(vector))) for vector in vectors])

@@ -83,13 +83,11 @@ def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED
     Returns:
         (size, size), symmetric, zero on the diagonal.
     """
+    if len({axis.path for axis in group.axes}) == len(group.axes):  # then a unit lies alike whatever it is compared with
+        units = _every_unit(params, group, roles)
+        return norm(units[:, None] - units[None])
     every = jnp.arange(group.size)
-
-    def distance(i: jax.Array, j: jax.Array) -> jax.Array:
-        a, b = orbits(params, group, (i, j), roles)
-        return norm(a - b)
-
-    return jax.vmap(lambda i: jax.vmap(lambda j: distance(i, j))(every))(every)
+    return jax.vmap(lambda i: jax.vmap(lambda j: norm(difference(params, group, (i, j), roles)))(every))(every)
 
 
 def distances(params: PyTree, group: UnitGroup, units: Sequence[int], roles: Sequence[Role] = TRAINED) -> jax.Array:
@@ -100,24 +98,31 @@ def distances(params: PyTree, group: UnitGroup, units: Sequence[int], roles: Seq
 
 def sizes(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED) -> jax.Array:
     """Euclidean norm of each unit: (size,), over all that belongs to it."""
-    return jax.vmap(lambda unit: norm(orbits(params, group, (unit, unit), roles)[0]))(jnp.arange(group.size))
+    return norm(_every_unit(params, group, roles))
 
 
-def norm(vector: jax.Array) -> jax.Array:
-    """Euclidean norm of (n,), scaled by the largest entry so that squares neither underflow nor overflow."""
-    largest = jnp.max(jnp.abs(vector))
+def norm(vectors: jax.Array) -> jax.Array:
+    """Euclidean norm along the last axis of (..., n), scaled by the largest entry so that squares neither underflow nor
+    overflow: (...,)."""
+    largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
     scale = jnp.where(largest > 0, largest, jnp.ones_like(largest))
-    return scale * jnp.sqrt(jnp.sum(jnp.square(vector / scale)))
+    return jnp.squeeze(scale, -1) * jnp.sqrt(jnp.sum(jnp.square(vectors / scale), axis=-1))
 
 
 def angle(first: jax.Array, second: jax.Array) -> jax.Array:
-    """Angle between two vectors (n,), in radians, 0 to pi; 0 if they are equal.
+    """Angle between vectors along the last axis of (..., n), in radians, 0 to pi; 0 if they are equal: (...,).
 
     2 atan2(||a - b||, ||a + b||) of the unit vectors a and b: exact at small angles, where arccos of a cosine is not
     (W. Kahan, "How futile are mindless assessments of roundoff", 2006, section 12). nan if a vector is zero.
     """
-    a, b = first / norm(first), second / norm(second)
-    return 2 * jnp.arctan2(norm(a - b), norm(a + b))
+    both = jnp.stack([first, second])
+    a, b = both / norm(both)[..., None]
+    return 2 * jnp.arctan2(*norm(jnp.stack([a - b, a + b])))
+
+
+def _every_unit(params: PyTree, group: UnitGroup, roles: Sequence[Role]) -> jax.Array:
+    """Each unit as a vector of everything that belongs to it: (size, numbers in a unit)."""
+    return jax.vmap(lambda unit: orbits(params, group, (unit, unit), roles)[0])(jnp.arange(group.size))
 
 
 def _aligned(
@@ -128,7 +133,7 @@ def _aligned(
         raise ValueError(f"{axes[0].path!r} carries group {group.name!r} on more than 2 axes, which is not understood")
     pairs = []
     for number, axis in enumerate(axes):
-        a, b = (jnp.take(array, jnp.asarray(axis.positions(group.size))[unit], axis=axis.axis) for unit in units)
+        a, b = (jnp.take(array, jnp.asarray(axis.positions(group.size))[unit], axis=axis.axis, mode="clip") for unit in units)
         for earlier in (other for other in axes[:number] if other.axis != axis.axis):
             a, b = (
                 _hide(part, earlier, group.size, units) for part in (a, b)
