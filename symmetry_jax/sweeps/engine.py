@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from symmetry_jax.learning.convolution import Lowering, lowered
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Readings, State, read_all
 from symmetry_jax.learning.process import advance as advance_run
-from symmetry_jax.sweeps.hosts import fetch
+from symmetry_jax.sweeps.hosts import gather
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.segments import SPANS, Segment
@@ -42,6 +42,13 @@ class Compiled(NamedTuple):
 
     bytes: int
     seconds: float
+
+
+class Reached(NamedTuple):
+    """What the host learns of a segment: readings (runs, records in the segment, ...) and how many runs stopped."""
+
+    readings: dict[str, np.ndarray]
+    stopped: int
 
 
 class Layout(NamedTuple):
@@ -125,13 +132,28 @@ class Engine:
         Returns:
             The states, and for each measure of records (runs, records in the segment, ...).
         """
+        states, wait = self.begin(states, segment, wave)
+        return states, wait().readings
+
+    def begin(self, states: State, segment: Segment, wave: int = 0) -> tuple[State, Callable[[], Reached]]:
+        """Hands a segment to the devices, like `advance`, and lets the host go on while they compute it.
+
+        Returns:
+            The states, from which the next segment can begin at once, and a function that waits for what was read.
+        """
         measures = self._measures("records")
         spans = tuple(np.array(segment.spans, np.int32).T)
         with numerics(self.program.precision):
             hparams = self._hparams_of(wave)
-            states, readings = _segment(states, hparams, spans, self._data, measures=measures, **self._static)
-            fetched = self._fetch(readings, wave)
-        return states, {name: values[:, list(segment.rows)] for name, values in fetched.items()}
+            states, *read = _segment(states, hparams, spans, self._data, measures=measures, **self._static)
+            read = gather(read)
+
+        def wait() -> Reached:
+            readings, stopped = self._fetch(read, wave)
+            rows = list(segment.rows)
+            return Reached({name: values[:, rows] for name, values in readings.items()}, _count(stopped))
+
+        return states, wait
 
     def read_ends(self, states: State, step: int, wave: int = 0) -> dict[str, np.ndarray]:
         """For each measure of ends, its value in the given states of a wave: (runs, ...)."""
@@ -139,11 +161,11 @@ class Engine:
         with numerics(self.program.precision):
             runs = states, self._hparams_of(wave)
             readings = _read_ends(runs, np.int32(step), self._data, measures=measures, **self._static)
-            return self._fetch(readings, wave)
+            return self._fetch(gather(readings), wave)
 
     def count_stopped(self, states: State, wave: int = 0) -> int:
         """Runs of a wave that were frozen when they diverged."""
-        return int((self._fetch({"stopped": states.stopped}, wave)["stopped"] >= 0).sum())
+        return _count(self._fetch(gather(states.stopped), wave))
 
     def abstract_states(self) -> State:
         """Shape, dtype and placement of the states of a wave."""
@@ -187,9 +209,14 @@ class Engine:
     def _sharding(self, *axes: str) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
-    def _fetch(self, readings: Readings, wave: int) -> dict[str, np.ndarray]:
+    def _fetch(self, gathered: PyTree, wave: int) -> Any:
+        """Arrays of the runs of a wave in the memory of the host, without padding."""
         runs = self.runs(wave)
-        return {name: values[: runs.stop - runs.start] for name, values in fetch(readings).items()}
+        return jax.tree.map(lambda values: values[: runs.stop - runs.start], jax.device_get(gathered))
+
+
+def _count(stopped: np.ndarray) -> int:
+    return int((stopped >= 0).sum())
 
 
 def _bytes(needs: Any) -> int:
@@ -238,10 +265,11 @@ def _segment(
     process: Process,
     measures: tuple[Measure, ...],
     layout: Layout,
-) -> tuple[State, Readings]:
-    def segment(run: tuple[State, Hparams], spans: Spans, data: PyTree) -> tuple[State, Readings]:
+) -> tuple[State, Readings, jax.Array]:
+    def segment(run: tuple[State, Hparams], spans: Spans, data: PyTree) -> tuple[State, Readings, jax.Array]:
         state, hparams = run
-        return lax.scan(functools.partial(_to_next_record, process, measures, data, hparams), state, spans)
+        state, readings = lax.scan(functools.partial(_to_next_record, process, measures, data, hparams), state, spans)
+        return state, readings, state.stopped  # once more, since the next segment consumes the state
 
     return _lift(segment, layout)((states, hparams), spans, data)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
 
 from symmetry_jax.errors import InputError
 
@@ -70,9 +71,16 @@ def anywhere(flag: bool) -> bool:
     return flag if jax.process_count() == 1 else bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 
 
-def fetch(tree: Any) -> Any:
-    """Arrays that are spread over devices, whole, in the memory of every host."""
-    return jax.device_get(tree) if jax.process_count() == 1 else multihost_utils.process_allgather(tree, tiled=True)
+def gather(tree: Any) -> Any:
+    """Arrays that are spread over devices, within reach of every host; it is not waited for."""
+    if jax.process_count() == 1:
+        return tree
+    everywhere = jax.tree.map(lambda array: NamedSharding(array.sharding.mesh, PartitionSpec()), tree)
+    return jax.jit(_unchanged, out_shardings=everywhere)(tree)
+
+
+def _unchanged(tree: Any) -> Any:
+    return tree
 
 
 def combine(parts: np.ndarray) -> np.ndarray:

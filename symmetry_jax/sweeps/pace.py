@@ -2,7 +2,7 @@
 
 import time
 
-SEGMENT_SECONDS = 2.0  # a signal is heard, and progress told, this often
+SEGMENT_SECONDS = 1.0  # progress is told this often, and a signal is obeyed within two such times
 MOST_GROWTH = 4  # of a segment over the last, so that one that was quick by chance does little harm
 FIRST_STEPS = 16  # of a program, at most, in its first segment
 WRITE_SECONDS = 10.0  # results wait at most this long for those of more segments, which cost as much to write as those of one
@@ -22,6 +22,7 @@ class Pace:
         self._saved_at, self._cost = time.monotonic(), 0.0
         self._wrote_at = time.monotonic()
         self._stride, self._steps = 1.0, 1
+        self._through = 0.0  # when the last segment was, by `perf_counter`
 
     def begin(self, steps: int) -> None:
         """A program of so many steps begins, of whose speed nothing is known yet."""
@@ -32,10 +33,13 @@ class Pace:
         stop = min(self._steps, step + max(1, int(self._stride)))
         return min(stop, step + self._save_steps - step % self._save_steps) if self._save_steps else stop
 
-    def computed(self, steps: int, seconds: float) -> None:
-        """A segment of so many steps took so long, compilation left out."""
+    def computed(self, steps: int, begun: float) -> float:
+        """A segment of so many steps, handed to the devices at a time of `perf_counter`, is through; returns its seconds."""
+        begun, self._through = max(begun, self._through), time.perf_counter()  # devices may have been busy until then
+        seconds = self._through - begun
         wanted = steps * SEGMENT_SECONDS / max(seconds, 1e-6)
         self._stride = min(wanted, MOST_GROWTH * self._stride)
+        return seconds
 
     def is_due(self, step: int) -> bool:
         """Whether to save at this step."""

@@ -11,8 +11,7 @@ import numpy as np
 from symmetry_jax.errors import DamagedError, InterruptionError
 from symmetry_jax.learning.process import State
 from symmetry_jax.sweeps.checkpoints import Checkpoints
-from symmetry_jax.sweeps.compiling import compile_seconds
-from symmetry_jax.sweeps.engine import Engine
+from symmetry_jax.sweeps.engine import Engine, Reached
 from symmetry_jax.sweeps.hosts import combine, is_first, on_first
 from symmetry_jax.sweeps.interruption import Interruption
 from symmetry_jax.sweeps.pace import Pace
@@ -28,6 +27,15 @@ class Decision(NamedTuple):
     leave: bool
     save: bool
     stop: int
+
+
+class _Underway(NamedTuple):
+    """A segment that devices compute: how many steps it has, what waits for it, and when the host handed it over."""
+
+    segment: Segment
+    steps: int
+    wait: Callable[[], Reached]
+    begun: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +59,8 @@ class Wave:
 
     Order makes it safe: results are written before the checkpoint that follows them, and a segment that is computed again
     writes the same region again. A wave is through when all of its results and its last checkpoint are whole. Since nothing
-    goes on from results without a checkpoint, those of several segments are written at once.
+    goes on from results without a checkpoint, those of several segments are written at once. The host reads and writes those of
+    one segment while devices compute the next.
 
     Attributes:
         engine: computes the program.
@@ -107,10 +116,16 @@ class Wave:
         decision = boundary.decide(step)
         if decision.leave:  # what there is was saved before, or is drawn in no time
             raise InterruptionError
+        before: _Underway | None = None
         while step < self.engine.program.steps:
-            states, step = self._advance(states, step, decision.stop, boundary)
-            decision = boundary.decide(step)
+            states, underway = self._begin(states, step, decision.stop)
+            step = underway.segment.end
+            if before:  # devices go on with the next one while the host looks after it
+                self._finish(before, boundary)
+            before, decision = underway, boundary.decide(step)
             if decision.leave or decision.save or self._is_last(step):
+                self._finish(underway, boundary)
+                before = None
                 self._save(step, states, boundary.pace)
             if decision.leave:
                 self.checkpoints.wait()
@@ -125,23 +140,21 @@ class Wave:
             self.writer.write_ends(self.number, 0, readings)
         return states
 
-    def _advance(self, states: State, step: int, stop: int, boundary: Boundary) -> tuple[State, int]:
-        """Computes a segment that does not pass a step, and writes its results once that is due."""
-        begun, compiled = time.perf_counter(), compile_seconds()
+    def _begin(self, states: State, step: int, stop: int) -> tuple[State, _Underway]:
+        """Lets devices compute a segment that does not pass a step."""
         segment = next_segment(self.engine.program.records, step, stop)
-        states, readings = self.engine.advance(states, segment, self.number)
-        seconds = time.perf_counter() - begun - (compile_seconds() - compiled)
-        boundary.pace.computed(segment.end - step, seconds)
-        ends = self.engine.read_ends(states, segment.end, self.number) if self._is_last(segment.end) else None
-        stopped = self.engine.count_stopped(states, self.number)
+        states, wait = self.engine.begin(states, segment, self.number)
+        return states, _Underway(segment, segment.end - step, wait, time.perf_counter())
+
+    def _finish(self, underway: _Underway, boundary: Boundary) -> None:
+        """Waits for a segment, and writes results once that is due."""
+        readings, stopped = underway.wait()
+        seconds = boundary.pace.computed(underway.steps, underway.begun)
         if self.writer:
-            self.held.append((segment, readings))
-            if ends is not None or boundary.pace.is_writing_due():
+            self.held.append((underway.segment, readings))
+            if boundary.pace.is_writing_due():
                 self._write_held(boundary.pace)
-            if ends is not None:
-                self.writer.write_ends(self.number, 1, ends)
-        boundary.progress.computed((segment.end - step) * self.size, segment.end, stopped, seconds, readings)
-        return states, segment.end
+        boundary.progress.computed(underway.steps * self.size, underway.segment.end, stopped, seconds, readings)
 
     def _write_held(self, pace: Pace) -> None:
         """Writes what the last segments read."""
@@ -154,7 +167,12 @@ class Wave:
         pace.wrote()
 
     def _save(self, step: int, states: State, pace: Pace) -> None:
+        """Saves states that were reached, all results before them, and if they are the last what is read at the end."""
         self._write_held(pace)
+        if self._is_last(step):
+            ends = self.engine.read_ends(states, step, self.number)
+            if self.writer:
+                self.writer.write_ends(self.number, 1, ends)
         begun = time.perf_counter()
         self.checkpoints.save(step, states)
         pace.saved(time.perf_counter() - begun)

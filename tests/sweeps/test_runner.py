@@ -165,15 +165,15 @@ def test_a_disk_that_takes_no_more_is_told_and_the_study_goes_on(tmp_path, block
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_at_the_next_boundary(finished, tmp_path, monkeypatch, number):
-    advance, asked = Wave._advance, 0
+    begin, asked = Wave._begin, 0
 
-    def advance_and_ask(self, *arguments):
+    def begin_and_ask(self, *arguments):
         nonlocal asked
         asked += 1
         os.kill(os.getpid(), number)
-        return advance(self, *arguments)
+        return begin(self, *arguments)
 
-    monkeypatch.setattr(Wave, "_advance", advance_and_ask)
+    monkeypatch.setattr(Wave, "_begin", begin_and_ask)
     said = []
     for _ in range(100):
         try:
@@ -323,14 +323,14 @@ def test_forks_that_cannot_be(finished, copied, tmp_path):
 
 
 def test_a_folder_that_goes_is_told_and_not_made_again(tmp_path, monkeypatch):
-    advance = Wave._advance
+    begin = Wave._begin
 
-    def remove_and_advance(self, states, step, *rest):
+    def remove_and_begin(self, states, step, *rest):
         if step:
             shutil.rmtree(tmp_path / "work", ignore_errors=True)
-        return advance(self, states, step, *rest)
+        return begin(self, states, step, *rest)
 
-    monkeypatch.setattr(Wave, "_advance", remove_and_advance)
+    monkeypatch.setattr(Wave, "_begin", remove_and_begin)
     with pytest.raises(InputError, match="cannot be written"):
         run(tmp_path / "work")
     assert not (tmp_path / "work").exists()
