@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted at once, obeyed at the next segment boundary."""
+"""Ctrl-C and SIGTERM: noted at once, obeyed once the segments under way are through."""
 
 import signal
 import threading
@@ -36,7 +36,7 @@ class Interruption:
         del frame
         self.asked = True
         self._restore()
-        self._say(f"{signal.Signals(number).name}: stopping at the next segment boundary; once more to stop at once")
+        self._say(f"{signal.Signals(number).name}: stopping after the segments under way; once more to stop at once")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
