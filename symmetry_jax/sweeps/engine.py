@@ -220,8 +220,8 @@ def _count(stopped: np.ndarray) -> int:
 
 
 def _bytes(needs: Any) -> int:
-    sizes = needs.argument_size_in_bytes, needs.output_size_in_bytes, needs.temp_size_in_bytes
-    return sum(sizes) - needs.alias_size_in_bytes
+    new = needs.output_size_in_bytes - needs.alias_size_in_bytes  # twice, while the host fetches those of the segment before
+    return needs.argument_size_in_bytes + needs.temp_size_in_bytes + 2 * new
 
 
 def _lift(function: Callable[..., PyTree], layout: Layout) -> Callable[..., PyTree]:

@@ -41,6 +41,11 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
         raise InputError(f"--distributed: the processes cannot be connected: {reason}") from error
 
 
+def is_alone() -> bool:
+    """Whether this process is the only one."""
+    return jax.process_count() == 1
+
+
 def is_first() -> bool:
     """Whether this process is the one that decides and writes."""
     return jax.process_index() == 0
@@ -52,7 +57,7 @@ def on_first(function: Callable[[], Answer]) -> Answer:
     Raises:
         InputError: on all processes, if the function raises it on the first.
     """
-    if jax.process_count() == 1:
+    if is_alone():
         return function()
     answer: dict[str, Any] = {}
     if is_first():
@@ -68,12 +73,12 @@ def on_first(function: Callable[[], Answer]) -> Answer:
 
 def anywhere(flag: bool) -> bool:
     """Whether a flag is set on any process."""
-    return flag if jax.process_count() == 1 else bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+    return flag if is_alone() else bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 
 
 def gather(tree: Any) -> Any:
     """Arrays that are spread over devices, within reach of every host; it is not waited for."""
-    if jax.process_count() == 1:
+    if is_alone():
         return tree
     everywhere = jax.tree.map(lambda array: NamedSharding(array.sharding.mesh, PartitionSpec()), tree)
     return jax.jit(_unchanged, out_shardings=everywhere)(tree)
@@ -85,7 +90,7 @@ def _unchanged(tree: Any) -> Any:
 
 def combine(parts: np.ndarray) -> np.ndarray:
     """The sum over processes of integer arrays in which each filled in its own part and left 0 elsewhere."""
-    if jax.process_count() == 1:
+    if is_alone():
         return parts
     return np.asarray(multihost_utils.process_allgather(parts)).sum(axis=0, dtype=parts.dtype)
 

@@ -34,7 +34,7 @@ class Pace:
         return min(stop, step + self._save_steps - step % self._save_steps) if self._save_steps else stop
 
     def computed(self, steps: int, begun: float) -> float:
-        """A segment of so many steps, handed to the devices at a time of `perf_counter`, is through; returns its seconds."""
+        """A segment of so many steps, begun at a time of `perf_counter`, is through; returns its seconds."""
         begun, self._through = max(begun, self._through), time.perf_counter()  # devices may have been busy until then
         seconds = self._through - begun
         wanted = steps * SEGMENT_SECONDS / max(seconds, 1e-6)

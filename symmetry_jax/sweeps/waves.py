@@ -11,8 +11,9 @@ import numpy as np
 from symmetry_jax.errors import DamagedError, InterruptionError
 from symmetry_jax.learning.process import State
 from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.compiling import compile_seconds
 from symmetry_jax.sweeps.engine import Engine, Reached
-from symmetry_jax.sweeps.hosts import combine, is_first, on_first
+from symmetry_jax.sweeps.hosts import combine, is_alone, is_first, on_first
 from symmetry_jax.sweeps.interruption import Interruption
 from symmetry_jax.sweeps.pace import Pace
 from symmetry_jax.sweeps.precision import numerics
@@ -30,7 +31,7 @@ class Decision(NamedTuple):
 
 
 class _Underway(NamedTuple):
-    """A segment that devices compute: how many steps it has, what waits for it, and when the host handed it over."""
+    """A segment that devices compute: how many steps it has, what waits for it, and when it was begun, compilation left out."""
 
     segment: Segment
     steps: int
@@ -59,8 +60,8 @@ class Wave:
 
     Order makes it safe: results are written before the checkpoint that follows them, and a segment that is computed again
     writes the same region again. A wave is through when all of its results and its last checkpoint are whole. Since nothing
-    goes on from results without a checkpoint, those of several segments are written at once. The host reads and writes those of
-    one segment while devices compute the next.
+    goes on from results without a checkpoint, those of several segments are written at once. A host that is alone reads and
+    writes those of one segment while devices compute the next.
 
     Attributes:
         engine: computes the program.
@@ -116,16 +117,19 @@ class Wave:
         decision = boundary.decide(step)
         if decision.leave:  # what there is was saved before, or is drawn in no time
             raise InterruptionError
-        before: _Underway | None = None
+        ahead = 1 if is_alone() else 0  # segments that devices have when one is looked after; hosts decide on all together
+        underway: list[_Underway] = []
         while step < self.engine.program.steps:
-            states, underway = self._begin(states, step, decision.stop)
-            step = underway.segment.end
-            if before:  # devices go on with the next one while the host looks after it
-                self._finish(before, boundary)
-            before, decision = underway, boundary.decide(step)
+            # where handing a segment over waits for its end there is nothing to do beside it
+            if states.stopped.is_ready():  # type: ignore[attr-defined]  # every array of jax has it, the stub does not
+                self._finish(underway, 0, boundary)
+            states, begun = self._begin(states, step, decision.stop)
+            step = begun.segment.end
+            underway.append(begun)
+            self._finish(underway, ahead, boundary)
+            decision = boundary.decide(step)
             if decision.leave or decision.save or self._is_last(step):
-                self._finish(underway, boundary)
-                before = None
+                self._finish(underway, 0, boundary)
                 self._save(step, states, boundary.pace)
             if decision.leave:
                 self.checkpoints.wait()
@@ -142,19 +146,22 @@ class Wave:
 
     def _begin(self, states: State, step: int, stop: int) -> tuple[State, _Underway]:
         """Lets devices compute a segment that does not pass a step."""
+        begun = time.perf_counter() - compile_seconds()
         segment = next_segment(self.engine.program.records, step, stop)
         states, wait = self.engine.begin(states, segment, self.number)
-        return states, _Underway(segment, segment.end - step, wait, time.perf_counter())
+        return states, _Underway(segment, segment.end - step, wait, begun + compile_seconds())
 
-    def _finish(self, underway: _Underway, boundary: Boundary) -> None:
-        """Waits for a segment, and writes results once that is due."""
-        readings, stopped = underway.wait()
-        seconds = boundary.pace.computed(underway.steps, underway.begun)
-        if self.writer:
-            self.held.append((underway.segment, readings))
-            if boundary.pace.is_writing_due():
-                self._write_held(boundary.pace)
-        boundary.progress.computed(underway.steps * self.size, underway.segment.end, stopped, seconds, readings)
+    def _finish(self, underway: list[_Underway], left: int, boundary: Boundary) -> None:
+        """Waits for segments until so many are left, and writes results once that is due."""
+        while len(underway) > left:
+            segment, steps, wait, begun = underway.pop(0)
+            readings, stopped = wait()
+            seconds = boundary.pace.computed(steps, begun)
+            if self.writer:
+                self.held.append((segment, readings))
+                if boundary.pace.is_writing_due():
+                    self._write_held(boundary.pace)
+            boundary.progress.computed(steps * self.size, segment.end, stopped, seconds, readings)
 
     def _write_held(self, pace: Pace) -> None:
         """Writes what the last segments read."""
