@@ -25,7 +25,12 @@ from symmetry_jax.symmetry.units import Symmetry
 def merged(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
     """The start of the quotient network: the start with its blocks tied, then each block as one unit."""
     together = tied(start, symmetry, blocks)
-    return lambda hparams, inputs: _merge(together(hparams, inputs), symmetry, blocks)[0]
+
+    def draw(hparams: Hparams, inputs: jax.Array) -> PyTree:
+        variables = together(hparams, inputs)
+        return _merge(variables, jax.tree.map(jnp.ones_like, variables), symmetry, blocks)[0]
+
+    return draw
 
 
 def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> Optimizer:
@@ -59,13 +64,12 @@ def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, b
 def _multiplicities(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
     """m_p and m_q of each entry of the quotient network that is trained, whole numbers."""
     ones = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes)
-    # computed from an argument: as constants in a program jaxlib 0.7.2 folds them wrongly, mistaking one axis for another
-    sources, rates = map(trained, jax.jit(lambda ones: _merge(ones, symmetry, blocks))(ones))
+    # computed from arguments: as constants in a program jaxlib 0.7.2 folds them wrongly, mistaking one axis for another
+    sources, rates = map(trained, jax.jit(lambda units, rates: _merge(units, rates, symmetry, blocks))(ones, ones))
     return jax.tree.map(np.asarray, sources), jax.tree.map(lambda count, rate: np.rint(count / rate), sources, rates)
 
 
-def _merge(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
-    rates = jax.tree.map(jnp.ones_like, variables)
+def _merge(variables: PyTree, rates: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
     for name, units in blocks.items():
         variables, rates = quotient(variables, symmetry[name], units, rates)
     return variables, rates
