@@ -10,7 +10,6 @@ decay acts at its own rate on the copies, and Adam, which divides by the size of
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -25,12 +24,7 @@ from symmetry_jax.symmetry.units import Symmetry
 def merged(start: Start, symmetry: Symmetry, blocks: Blocks) -> Start:
     """The start of the quotient network: the start with its blocks tied, then each block as one unit."""
     together = tied(start, symmetry, blocks)
-
-    def draw(hparams: Hparams, inputs: jax.Array) -> PyTree:
-        variables = together(hparams, inputs)
-        return _merge(variables, jax.tree.map(jnp.ones_like, variables), symmetry, blocks)[0]
-
-    return draw
+    return lambda hparams, inputs: _merge(together(hparams, inputs), None, symmetry, blocks)[0]
 
 
 def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> Optimizer:
@@ -42,7 +36,6 @@ def merged_optimizer(optimizer: Optimizer, shapes: PyTree, symmetry: Symmetry, b
         symmetry: its groups.
         blocks: its tied units.
     """
-
     sources, targets = _multiplicities(shapes, symmetry, blocks)
 
     def build(hparams: Hparams) -> optax.GradientTransformation:
@@ -69,7 +62,7 @@ def _multiplicities(shapes: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple
     return jax.tree.map(np.asarray, sources), jax.tree.map(lambda count, rate: np.rint(count / rate), sources, rates)
 
 
-def _merge(variables: PyTree, rates: PyTree, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
+def _merge(variables: PyTree, rates: PyTree | None, symmetry: Symmetry, blocks: Blocks) -> tuple[PyTree, PyTree]:
     for name, units in blocks.items():
         variables, rates = quotient(variables, symmetry[name], units, rates)
     return variables, rates

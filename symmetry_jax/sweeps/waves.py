@@ -117,7 +117,7 @@ class Wave:
         decision = boundary.decide(step)
         if decision.leave:  # what there is was saved before, or is drawn in no time
             raise InterruptionError
-        ahead = 1 if is_alone() else 0  # segments that devices have when one is looked after; hosts decide on all together
+        ahead = 1 if is_alone() else 0  # segments begun but not looked after; hosts that decide together wait for devices there
         underway: list[_Underway] = []
         while step < self.engine.program.steps:
             # where handing a segment over waits for its end there is nothing to do beside it

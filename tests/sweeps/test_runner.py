@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -17,6 +19,8 @@ from symmetry_jax import load_results, load_run
 from symmetry_jax.errors import InputError, InterruptionError
 from symmetry_jax.sweeps import layout, pace, runner, sealed
 from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.engine import Engine
+from symmetry_jax.sweeps.pace import Pace
 from symmetry_jax.sweeps.results import Writer
 from symmetry_jax.sweeps.runner import run_study
 from symmetry_jax.sweeps.waves import Wave
@@ -310,6 +314,21 @@ def test_a_lost_manifest_does_not_forget_the_waves(copied):
     (copied / "manifest.json").unlink()
     run(copied, **WAVES)
     assert sealed.read_sealed(copied / "manifest.json")["wave"] == 4
+
+
+def test_a_segment_is_timed_also_where_handing_it_over_waits_for_its_end(tmp_path, monkeypatch):
+    begin, computed, told = Engine.begin, Pace.computed, []
+
+    def wait_and_begin(self, *arguments):
+        states, wait = begin(self, *arguments)
+        jax.block_until_ready(states)
+        time.sleep(0.02)
+        return states, wait
+
+    monkeypatch.setattr(Engine, "begin", wait_and_begin)
+    monkeypatch.setattr(Pace, "computed", lambda *arguments: told.append(computed(*arguments)) or told[-1])
+    run(tmp_path / "work")
+    assert len(told) > 4 and min(told) >= 0.02
 
 
 def test_forks_that_cannot_be(finished, copied, tmp_path):

@@ -42,8 +42,11 @@ RANGES = UnitGroup(  # one after the other along one axis, with others in betwee
 )
 
 
+FORWARD = UnitGroup("unit", 4, (UnitAxis("in", 1, "fan-in"), UnitAxis("loop", 0, "fan-out"), UnitAxis("bias", 0, "bias")))
+
+
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("group, wide", [(GROUP, {}), (RANGES, {"in": (3, 18), "loop": (8, 9)})])
+@pytest.mark.parametrize("group, wide", [(GROUP, {}), (FORWARD, {}), (RANGES, {"in": (3, 18), "loop": (8, 9)})])
 def test_separation_is_the_transverse_component_of_the_parameters(group, wide):
     theta = params(wide=wide)
     apart = distances(theta, group)
@@ -119,6 +122,16 @@ def test_angle_of_a_rotated_vector(expected, seed):
 def test_angle_between_equal_vectors_is_zero():
     vector = jnp.asarray([0.3, -1.7, 2.9])
     assert angle(vector, vector) == 0
+
+
+@pytest.mark.usefixtures("float64")
+def test_rows_have_each_their_own_norm_and_angle():
+    first, second = np.random.default_rng(0).normal(size=(2, 3, 5)) * np.array([1e-200, 1.0, 1e200])[:, None]
+    np.testing.assert_allclose(jax.jit(norm)(first), [np.hypot.reduce(row) for row in first], rtol=1e-12)
+    found = jax.jit(angle)(first, second)
+    np.testing.assert_allclose(found, [angle(*map(jnp.asarray, rows)) for rows in zip(first, second, strict=True)], rtol=1e-12)
+    units = [[np.divide(row, np.hypot.reduce(row)) for row in rows] for rows in (first, second)]
+    np.testing.assert_allclose(found, np.arccos(np.sum(np.multiply(*units), axis=1)), rtol=1e-9)
 
 
 @pytest.mark.usefixtures("float64")
