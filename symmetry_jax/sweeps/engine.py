@@ -22,10 +22,8 @@ from symmetry_jax.learning.process import advance as advance_run
 from symmetry_jax.sweeps.hosts import gather
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
-from symmetry_jax.sweeps.segments import SPANS, Segment
+from symmetry_jax.sweeps.segments import RECORDS, Segment
 from symmetry_jax.sweeps.tracing import trace
-
-Spans = tuple[jax.Array, jax.Array]  # the step at which each span begins (n,) and ends (n,)
 
 RUNS = "runs"
 DEFAULT_TILES = {"cpu": 8}  # as many runs as keep a core's products large and its arrays in cache
@@ -49,6 +47,17 @@ class Reached(NamedTuple):
 
     readings: dict[str, np.ndarray]
     stopped: int
+
+
+class Span(NamedTuple):
+    """A segment as devices are told of it, in int32: the steps at which it begins (), ends () and is read (room,).
+
+    Where fewer records are read than there is room for, the rest is -1.
+    """
+
+    begin: Any
+    end: Any
+    records: Any
 
 
 class Layout(NamedTuple):
@@ -142,16 +151,17 @@ class Engine:
             The states, from which the next segment can begin at once, and a function that waits for what was read.
         """
         measures = self._measures("records")
-        spans = tuple(np.array(segment.spans, np.int32).T)
+        count = len(segment.records)
+        records = np.pad(np.array(segment.records, np.int32), (0, segment.room - count), constant_values=-1)
+        span = Span(np.int32(segment.begin), np.int32(segment.end), records)
         with numerics(self.program.precision):
             hparams = self._hparams_of(wave)
-            states, *read = _segment(states, hparams, spans, self._data, measures=measures, **self._static)
+            states, *read = _segment(states, hparams, span, self._data, measures=measures, **self._static)
             read = gather(read)
 
         def wait() -> Reached:
             readings, stopped = self._fetch(read, wave)
-            rows = list(segment.rows)
-            return Reached({name: values[:, rows] for name, values in readings.items()}, _count(stopped))
+            return Reached({name: values[:, :count] for name, values in readings.items()}, _count(stopped))
 
         return states, wait
 
@@ -181,9 +191,9 @@ class Engine:
         """A segment of a study, compiled before it is first computed."""
         begun = time.perf_counter()
         measures = self._measures("records")
-        spans = (jax.ShapeDtypeStruct((SPANS,), np.int32),) * 2
+        span = Span(*(jax.ShapeDtypeStruct(shape, np.int32) for shape in ((), (), (RECORDS,))))
         with numerics(self.program.precision):
-            arguments = self.abstract_states(), self._hparams_of(0), spans, self._data
+            arguments = self.abstract_states(), self._hparams_of(0), span, self._data
             needs = _segment.lower(*arguments, measures=measures, **self._static).compile().memory_analysis()
         return Compiled(_bytes(needs) if needs else 0, time.perf_counter() - begun)
 
@@ -259,19 +269,18 @@ def _jitted_start(platform: str) -> Callable[..., State]:
 def _segment(
     states: State,
     hparams: Hparams,
-    spans: Spans,
+    span: Span,
     data: PyTree,
     *,
     process: Process,
     measures: tuple[Measure, ...],
     layout: Layout,
 ) -> tuple[State, Readings, jax.Array]:
-    def segment(run: tuple[State, Hparams], spans: Spans, data: PyTree) -> tuple[State, Readings, jax.Array]:
-        state, hparams = run
-        state, readings = lax.scan(functools.partial(_to_next_record, process, measures, data, hparams), state, spans)
+    def segment(run: tuple[State, Hparams], span: Span, data: PyTree) -> tuple[State, Readings, jax.Array]:
+        state, readings = _advance_and_read(process, measures, *run, span, data)
         return state, readings, state.stopped  # once more, since the next segment consumes the state
 
-    return _lift(segment, layout)((states, hparams), spans, data)
+    return _lift(segment, layout)((states, hparams), span, data)
 
 
 @functools.partial(jax.jit, static_argnames=("process", "measures", "layout"))
@@ -293,27 +302,32 @@ def _read_ends(
     return _lift(read, layout)(runs, step, data)
 
 
-def _to_next_record(
-    process: Process, measures: tuple[Measure, ...], data: PyTree, hparams: Hparams, state: State, span: Spans
+def _advance_and_read(
+    process: Process, measures: tuple[Measure, ...], state: State, hparams: Hparams, span: Span, data: PyTree
 ) -> tuple[State, Readings]:
-    """Reads the state at a record step and takes one run on to the next; a span that ends before it begins does nothing.
+    """Takes one run through a span and reads the states at its records: (room, ...), zeros where there is none.
 
-    Measures are read inside the loop, under a condition that all runs share, so that the program holds the step once: the
-    arithmetic of a run does not depend on where its records lie. A record with nothing after it still computes one step, for
+    Measures are read inside the loop over steps, under a condition that all runs share, so that the program holds the step
+    once: the arithmetic of a run does not depend on where its records lie. A record at the end still computes one step, for
     what measures read of it, and drops the state it leads to.
     """
-    begin, end = span
 
     def step_and_read(state: State, step: jax.Array) -> tuple[State, Callable[[], Readings]]:
         after, aux = advance_run(process, state, data, hparams, step)
         return after, functools.partial(read_all, measures, state, aux, data, hparams, step)
 
     def body(step: jax.Array, carry: tuple[State, Readings]) -> tuple[State, Readings]:
-        after, read = step_and_read(carry[0], step)
-        return after, lax.cond(step == begin, read, lambda: carry[1])
+        state, readings = carry
+        after, read = step_and_read(state, step)
+        due = span.records == step
 
-    shapes = jax.eval_shape(lambda: step_and_read(state, begin)[1]())
-    blank = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-    stop = jnp.where(end < begin, begin, jnp.maximum(end, begin + 1))
-    after, readings = lax.fori_loop(begin, stop, body, (state, blank))
-    return jax.tree.map(lambda later, now: jnp.where(end > begin, later, now), after, state), readings
+        def write() -> Readings:
+            return jax.tree.map(lambda rows, row: rows.at[jnp.argmax(due)].set(row), readings, read())
+
+        after = jax.tree.map(lambda later, now: jnp.where(step < span.end, later, now), after, state)
+        return after, lax.cond(jnp.any(due), write, lambda: readings)
+
+    shapes = jax.eval_shape(lambda: step_and_read(state, span.begin)[1]())
+    blank = jax.tree.map(lambda shape: jnp.zeros((*span.records.shape, *shape.shape), shape.dtype), shapes)
+    stop = span.end + jnp.any(span.records == span.end).astype(jnp.int32)
+    return lax.fori_loop(span.begin, stop, body, (state, blank))

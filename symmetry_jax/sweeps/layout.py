@@ -14,7 +14,7 @@ from symmetry_jax.sweeps.engine import Engine, default_tile
 from symmetry_jax.sweeps.hosts import on_first
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.results import result_bytes
-from symmetry_jax.sweeps.segments import SPANS
+from symmetry_jax.sweeps.segments import RECORDS
 
 WAVE_SHARE = 0.25  # of the memory of all devices, for the states and readings of a wave
 
@@ -33,7 +33,7 @@ def lay_out(programs: Sequence[Program], config: ConfigDict, known: Mapping[str,
 def _fitting_wave(engine: Engine) -> int:
     """Runs whose states, before and after a segment and in a checkpoint, and readings of two segments fit in their share."""
     readings = result_bytes(engine.program, engine.shapes) / engine.program.axes.size
-    each = 3 * engine.state_bytes() + readings * min(1, 2 * SPANS / len(engine.program.records))
+    each = 3 * engine.state_bytes() + readings * min(1, 2 * RECORDS / len(engine.program.records))
     tiles = WAVE_SHARE * machine.device_memory() / (each * engine.tile)
     return max(1, int(tiles)) * engine.tile * engine.mesh.size
 

@@ -21,7 +21,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from symmetry_jax.errors import DamagedError, InputError, reason
 from symmetry_jax.sweeps.program import Program
-from symmetry_jax.sweeps.segments import SPANS
+from symmetry_jax.sweeps.segments import RECORDS
 from symmetry_jax.sweeps.tracing import Shapes
 
 RECORD, END = "step", "end"
@@ -188,7 +188,7 @@ def _create(path: Path, program: Program, shapes: Shapes, wave: int, labels: xr.
             measure.name,
             shape=shape,
             dtype=dtype,
-            chunks=(min(wave, shape[0]), min(SPANS, shape[1]) if along[1] == RECORD else 1, *shape[2:]),
+            chunks=(min(wave, shape[0]), min(RECORDS, shape[1]) if along[1] == RECORD else 1, *shape[2:]),
             compressors=[ZstdCodec(level=3), Crc32cCodec()],
             fill_value=np.nan if dtype.kind == "f" else 0,
             dimension_names=along,

@@ -2,11 +2,9 @@
 
 import bisect
 import dataclasses
-import itertools
 from collections.abc import Sequence
 
-SPANS = 8  # of a segment of a study: few enough to be cheap, enough to pass records that lie close together
-NO_STEPS = (0, -1)
+RECORDS = 8  # of a segment of a study, at most: few enough to be cheap, enough to pass those that lie close together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,38 +12,37 @@ class Segment:
     """Steps computed in one call.
 
     Attributes:
-        spans: steps (from, to) computed one after the other. All segments of a program have as many, filled up with `NO_STEPS`.
-        rows: which of the spans start at a record; the first only goes on where the last segment ended.
+        begin: the step it starts from.
+        end: the step it reaches.
+        records: the steps at which it is read, ascending, `end` among them in a program's last segment only.
         first: index, among the records of the program, of the first of these.
-        end: the step reached.
+        room: for how many records the compiled program has room, the same in all segments of a study.
     """
 
-    spans: tuple[tuple[int, int], ...]
-    rows: tuple[int, ...]
-    first: int
+    begin: int
     end: int
+    records: tuple[int, ...]
+    first: int
+    room: int
 
 
-def next_segment(records: Sequence[int], begin: int, stop: int, length: int = SPANS) -> Segment:
-    """The segment from a step to another, or as far as its spans reach; the last one of a program reads the last state too.
+def next_segment(records: Sequence[int], begin: int, stop: int, room: int = RECORDS) -> Segment:
+    """The segment from a step to another, or as far as it has room for records; a program's last one reads the last state too.
 
     Args:
         records: record steps, ascending, from 0 to the last step inclusive.
         begin: where the last segment ended, before the last step.
         stop: the step not to pass.
-        length: spans of the segment, at least 2.
+        room: for so many records, at least 2.
     """
     last = records[-1]
     stop = min(stop, last)
     first = bisect.bisect_left(records, begin)
-    between = records[bisect.bisect_right(records, begin) : bisect.bisect_left(records, stop)]
-    points = [begin, *between, stop][:length]
-    spans = list(itertools.pairwise(points))
-    if points[-1] == last:
-        spans.append((last, last))
-    recorded = set(records[first : first + length])
-    rows = tuple(row for row, (start, _) in enumerate(spans) if start in recorded)
-    return Segment((*spans, *[NO_STEPS] * (length - len(spans))), rows, first, points[-1])
+    after = len(records) if stop == last else bisect.bisect_left(records, stop)
+    if after - first > room:
+        after = first + room - 1
+        stop = records[after]
+    return Segment(begin, stop, tuple(records[first:after]), first, room)
 
 
 def whole(records: Sequence[int]) -> Segment:

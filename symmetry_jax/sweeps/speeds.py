@@ -18,7 +18,7 @@ from symmetry_jax.sweeps.caching import cache_folder
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.hosts import on_first
 from symmetry_jax.sweeps.sealed import digest, read_sealed, write_sealed
-from symmetry_jax.sweeps.segments import NO_STEPS, SPANS, Segment
+from symmetry_jax.sweeps.segments import RECORDS, Segment
 
 TURN_SECONDS = 0.1  # of a turn at least, where a program has so many steps
 LONGER = 4  # times as many steps in the turn that steps are told from records by
@@ -119,7 +119,7 @@ def _timed(engine: Engine, states: State, steps: int) -> tuple[State, float]:
 
 def _steps(steps: int) -> Segment:
     """The first steps of a program, read once."""
-    return Segment(((0, steps), *[NO_STEPS] * (SPANS - 1)), (0,), 0, steps)
+    return Segment(0, steps, (0,), 0, RECORDS)
 
 
 def _path(engine: Engine) -> Path | None:

@@ -168,7 +168,7 @@ class Wave:
         if self.writer and self.held:
             segments, readings = zip(*self.held, strict=True)
             joined = {name: np.concatenate([values[name] for values in readings], axis=1) for name in readings[0]}
-            count = sum(len(segment.rows) for segment in segments)
+            count = sum(len(segment.records) for segment in segments)
             self.writer.write_records(self.number, segments[0].first, count, joined)
             self.held.clear()
         pace.wrote()
