@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitAxis, UnitGroup, leaves, reorder, swap
 
@@ -30,7 +32,7 @@ def orbits(
     carrying = {path: [axis for axis in group.axes if axis.path == path] for path, _ in leaves(params)}
     pairs = [pair for path, array in leaves(params) for pair in _aligned(array, group, carrying[path], roles, units)]
     if not pairs:
-        raise ValueError(f"group {group.name!r} has no array with a role among {tuple(roles)}")
+        raise _no_array(group, roles)
     return jnp.concatenate([a for a, _ in pairs]), jnp.concatenate([b for _, b in pairs])
 
 
@@ -83,11 +85,19 @@ def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED
     Returns:
         (size, size), symmetric, zero on the diagonal.
     """
-    if len({axis.path for axis in group.axes}) == len(group.axes):  # then a unit lies alike whatever it is compared with
+    # around the circle of units each two meet once, opposite ones twice, and a single one itself
+    steps = np.arange(1, max(1, group.size // 2) + 1)
+    first = np.tile(np.arange(group.size), len(steps))
+    second = (first + np.repeat(steps, group.size)) % group.size
+    if _lies_on_single_axes(group):  # then a unit lies alike whatever it is compared with
         units = _every_unit(params, group, roles)
-        return norm(units[:, None] - units[None])
-    every = jnp.arange(group.size)
-    return jax.vmap(lambda i: jax.vmap(lambda j: norm(difference(params, group, (i, j), roles)))(every))(every)
+        ahead = jnp.concatenate([units, units[: len(steps)]])
+        apart = norm(jnp.concatenate([ahead[step : step + group.size] - units for step in steps]))
+    else:
+        apart = jax.vmap(lambda i, j: norm(difference(params, group, (i, j), roles)))(first, second)
+    place = np.zeros((group.size, group.size), np.int32)  # of each two units in `apart`, behind a 0 for the diagonal
+    place[first, second] = place[second, first] = 1 + np.arange(len(first))
+    return jnp.pad(apart, (1, 0))[place]
 
 
 def distances(params: PyTree, group: UnitGroup, units: Sequence[int], roles: Sequence[Role] = TRAINED) -> jax.Array:
@@ -120,9 +130,32 @@ def angle(first: jax.Array, second: jax.Array) -> jax.Array:
     return 2 * jnp.arctan2(*norm(jnp.stack([a - b, a + b])))
 
 
+def _lies_on_single_axes(group: UnitGroup) -> bool:
+    """Whether no array carries the units twice."""
+    return len({axis.path for axis in group.axes}) == len(group.axes)
+
+
 def _every_unit(params: PyTree, group: UnitGroup, roles: Sequence[Role]) -> jax.Array:
-    """Each unit as a vector of everything that belongs to it: (size, numbers in a unit)."""
-    return jax.vmap(lambda unit: orbits(params, group, (unit, unit), roles)[0])(jnp.arange(group.size))
+    """Each unit as a vector of everything that belongs to it, laid out as by `orbits`: (size, numbers in a unit)."""
+    if not _lies_on_single_axes(group):
+        return jax.vmap(lambda unit: orbits(params, group, (unit, unit), roles)[0])(jnp.arange(group.size))
+    axes = {axis.path: axis for axis in group.axes if axis.role in roles}
+    parts = [_by_unit(array, axes[path], group.size) for path, array in leaves(params) if path in axes]
+    if not parts:
+        raise _no_array(group, roles)
+    return jnp.concatenate(parts, axis=1)
+
+
+def _no_array(group: UnitGroup, roles: Sequence[Role]) -> ValueError:
+    return ValueError(f"group {group.name!r} has no array with a role among {tuple(roles)}")
+
+
+def _by_unit(array: jax.Array, axis: UnitAxis, size: int) -> jax.Array:
+    """What one array holds of each unit: (size, entries). By shape alone: looking places up takes longer."""
+    filled = lax.slice_in_dim(array, axis.start, axis.start + axis.outer * size * axis.inner, axis=axis.axis)
+    before, after = array.shape[: axis.axis], array.shape[axis.axis + 1 :]
+    apart = filled.reshape(*before, axis.outer, size, axis.inner, *after)
+    return jnp.moveaxis(apart, axis.axis + 1, 0).reshape(size, -1)
 
 
 def _aligned(

@@ -1,5 +1,7 @@
 """Distances and angles between units."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,6 +60,15 @@ def test_separation_is_the_transverse_component_of_the_parameters(group, wide):
             np.testing.assert_allclose(apart[i, j], np.linalg.norm(transverse) / np.sqrt(2), rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("size", range(1, 7))
+@pytest.mark.parametrize("group", [GROUP, FORWARD])
+def test_separation_has_each_pair_in_its_place(group, size):
+    group = dataclasses.replace(group, size=size)
+    theta = drawn({"in": jnp.zeros((3, size)), "loop": jnp.zeros((size, size)), "bias": jnp.zeros(size)}, size)
+    expected = [[norm(difference(theta, group, (i, j))) for j in range(size)] for i in range(size)]
+    np.testing.assert_allclose(distances(theta, group), expected, rtol=1e-6)
+
+
 @pytest.mark.usefixtures("float64")
 def test_parts_of_a_unit_add_up():
     theta = params()
@@ -106,8 +117,10 @@ def test_one_unit_moves_alone():
 
 
 def test_no_array_with_the_role_asked_for():
-    with pytest.raises(ValueError, match="no array with a role"):
-        orbits(params(), GROUP, (0, 1), ("state",))
+    for group in (GROUP, FORWARD):
+        for read in (sizes, separation):
+            with pytest.raises(ValueError, match="no array with a role"):
+                read(params(), group, ("state",))
 
 
 @given(st.floats(1e-6, 3.1415), st.integers(0, 10))
