@@ -1,4 +1,4 @@
-"""What everything but the steps costs: `python -m benchmarks.costs`, about eight minutes on two cores.
+"""What everything but the steps costs: `python -m benchmarks.costs`, about twelve minutes on two cores.
 
 Measures, checkpoints and results are timed beside the same runs without them, thousands of runs beside 64, in turns; each cost
 is that of a pair of turns, but for saving in time of cores, which other programs disturb less than elapsed time. Compilation
@@ -38,7 +38,7 @@ from symmetry_jax.sweeps.segments import whole
 
 ROOT = Path(__file__).parent.parent
 STUDY = "near_identical_filters"
-TURNS = 3
+TURNS = 5
 THOUSANDS = 4096
 COMPILE = "compile"  # the argument of a process that only compiles
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from benchmarks.ours import program_of
 from benchmarks.works import RUNS, WHOLE, Work, assign
-from symmetry_jax.errors import choose
 from symmetry_jax.sweeps.devices import use_all_cores
 from symmetry_jax.sweeps.engine import Engine, default_tile
 from symmetry_jax.sweeps.precision import numerics
@@ -33,13 +32,13 @@ def main() -> None:
     """Prints both for each tile."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     works = {work.name: work for work in WHOLE}
-    parser.add_argument("--work", default=next(iter(works)), help=f"one of: {'; '.join(works)}")
+    parser.add_argument("--work", default=next(iter(works)), choices=works, metavar="WORK", help="; ".join(works))
     parser.add_argument("--tile", type=int, nargs="*", help="runs computed side by side; as usual by default")
     arguments = parser.parse_args()
     use_all_cores()
     with numerics("float32"):
         for tile in arguments.tile or [default_tile()]:
-            _show(choose("work", arguments.work, works), tile)
+            _show(works[arguments.work], tile)
 
 
 def _show(work: Work, tile: int) -> None:
