@@ -135,7 +135,7 @@ class Engine:
 
         Args:
             states: consumed.
-            segment: the steps, every segment of a program with as many spans.
+            segment: the steps, every segment of a study with room for as many records.
             wave: which.
 
         Returns:

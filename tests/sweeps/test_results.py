@@ -36,7 +36,7 @@ def program(records=(0, 1, 2, 5, 9), sweep="walks", axes=None, **static):
 
 
 def write(workdir, index, program, wave=None, segments=None):
-    """Writes the results of a program in segments of at most three spans; only the first few segments, if that is said."""
+    """Writes the results of a program in segments with room for three records; only the first few segments, if that is said."""
     engine = Engine(program, 2)
     engine.limit(wave or program.axes.size)
     writer = Writer(group_path(workdir, index), program, engine.shapes, engine.wave)
