@@ -40,7 +40,7 @@ def next_segment(records: Sequence[int], begin: int, stop: int, room: int = RECO
     first = bisect.bisect_left(records, begin)
     after = len(records) if stop == last else bisect.bisect_left(records, stop)
     if after - first > room:
-        after = first + room - 1
+        after = first + room - 1  # one less, so that what is left is never the last state alone
         stop = records[after]
     return Segment(begin, stop, tuple(records[first:after]), first, room)
 

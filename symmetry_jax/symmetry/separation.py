@@ -92,12 +92,12 @@ def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED
     if _lies_on_single_axes(group):  # then a unit lies alike whatever it is compared with
         units = _every_unit(params, group, roles)
         ahead = jnp.concatenate([units, units[: len(steps)]])
-        apart = norm(jnp.concatenate([ahead[step : step + group.size] - units for step in steps]))
+        apart = jax.vmap(lambda step: norm(lax.dynamic_slice_in_dim(ahead, step, group.size) - units))(steps).reshape(-1)
     else:
         apart = jax.vmap(lambda i, j: norm(difference(params, group, (i, j), roles)))(first, second)
     place = np.zeros((group.size, group.size), np.int32)  # of each two units in `apart`, behind a 0 for the diagonal
-    place[first, second] = place[second, first] = 1 + np.arange(len(first))
-    return jnp.pad(apart, (1, 0))[place]
+    place[first, second] = 1 + np.arange(len(first))
+    return jnp.pad(apart, (1, 0))[np.maximum(place, place.T)]
 
 
 def distances(params: PyTree, group: UnitGroup, units: Sequence[int], roles: Sequence[Role] = TRAINED) -> jax.Array:

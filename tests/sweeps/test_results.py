@@ -48,7 +48,7 @@ def write(workdir, index, program, wave=None, segments=None):
         while step < program.steps and left:
             segment = next_segment(program.records, step, program.steps, 3)
             states, readings = engine.advance(states, segment, number)
-            writer.write_records(number, segment.first, len(segment.rows), readings)
+            writer.write_records(number, segment.first, len(segment.records), readings)
             step, left = segment.end, left - 1
         if step == program.steps:
             writer.write_ends(number, 1, engine.read_ends(states, step, number))

@@ -46,9 +46,14 @@ RANGES = UnitGroup(  # one after the other along one axis, with others in betwee
 
 FORWARD = UnitGroup("unit", 4, (UnitAxis("in", 1, "fan-in"), UnitAxis("loop", 0, "fan-out"), UnitAxis("bias", 0, "bias")))
 
+BLOCKS = UnitGroup("map", 4, (UnitAxis("in", 1, "fan-in", outer=2, inner=3, start=5), UnitAxis("loop", 0, "fan-out", start=2)))
+
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("group, wide", [(GROUP, {}), (FORWARD, {}), (RANGES, {"in": (3, 18), "loop": (8, 9)})])
+@pytest.mark.parametrize(
+    "group, wide",
+    [(GROUP, {}), (FORWARD, {}), (RANGES, {"in": (3, 18), "loop": (8, 9)}), (BLOCKS, {"in": (3, 30), "loop": (7, 2)})],
+)
 def test_separation_is_the_transverse_component_of_the_parameters(group, wide):
     theta = params(wide=wide)
     apart = distances(theta, group)
