@@ -92,7 +92,7 @@ def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED
     if _lies_on_single_axes(group):  # then a unit lies alike whatever it is compared with
         units = _every_unit(params, group, roles)
         ahead = jnp.concatenate([units, units[: len(steps)]])
-        # one slice for each step: slices vmapped over steps compile sooner, but beside other measures took twice as long
+        # one slice for each step: vmapped over steps they compile sooner, but records came out dearer
         apart = norm(jnp.concatenate([ahead[step : step + group.size] - units for step in steps]))
     else:
         apart = jax.vmap(lambda i, j: norm(difference(params, group, (i, j), roles)))(first, second)
