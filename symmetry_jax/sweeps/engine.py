@@ -18,11 +18,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from symmetry_jax.learning.convolution import Lowering, lowered
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Readings, State, read_all
-from symmetry_jax.learning.process import advance as advance_run
 from symmetry_jax.sweeps.hosts import gather
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
-from symmetry_jax.sweeps.segments import RECORDS, Segment
+from symmetry_jax.sweeps.segments import Segment, Span, abstract_span, advance_and_read
 from symmetry_jax.sweeps.tracing import trace
 
 RUNS = "runs"
@@ -36,7 +35,7 @@ def default_tile() -> int:
 
 
 class Compiled(NamedTuple):
-    """What is known of a segment once it is compiled: the bytes that a device needs for it, and the seconds that it took."""
+    """What is known of a segment once it is compiled: the bytes that a device needs in a study, and the seconds that it took."""
 
     bytes: int
     seconds: float
@@ -47,17 +46,6 @@ class Reached(NamedTuple):
 
     readings: dict[str, np.ndarray]
     stopped: int
-
-
-class Span(NamedTuple):
-    """A segment as devices are told of it, in int32: the steps at which it begins (), ends () and is read (room,).
-
-    Where fewer records are read than there is room for, the rest is -1.
-    """
-
-    begin: Any
-    end: Any
-    records: Any
 
 
 class Layout(NamedTuple):
@@ -151,16 +139,14 @@ class Engine:
             The states, from which the next segment can begin at once, and a function that waits for what was read.
         """
         measures = self._measures("records")
-        count = len(segment.records)
-        records = np.pad(np.array(segment.records, np.int32), (0, segment.room - count), constant_values=-1)
-        span = Span(np.int32(segment.begin), np.int32(segment.end), records)
         with numerics(self.program.precision):
             hparams = self._hparams_of(wave)
-            states, *read = _segment(states, hparams, span, self._data, measures=measures, **self._static)
+            states, read = _segment(states, hparams, segment.span(), self._data, measures=measures, **self._static)
             read = gather(read)
 
         def wait() -> Reached:
             readings, stopped = self._fetch(read, wave)
+            count = len(segment.records)
             return Reached({name: values[:, :count] for name, values in readings.items()}, _count(stopped))
 
         return states, wait
@@ -191,11 +177,11 @@ class Engine:
         """A segment of a study, compiled before it is first computed."""
         begun = time.perf_counter()
         measures = self._measures("records")
-        span = Span(*(jax.ShapeDtypeStruct(shape, np.int32) for shape in ((), (), (RECORDS,))))
         with numerics(self.program.precision):
-            arguments = self.abstract_states(), self._hparams_of(0), span, self._data
+            arguments = self.abstract_states(), self._hparams_of(0), abstract_span(), self._data
             needs = _segment.lower(*arguments, measures=measures, **self._static).compile().memory_analysis()
-        return Compiled(_bytes(needs) if needs else 0, time.perf_counter() - begun)
+        beside = self.state_bytes() * self.padded_runs // self.mesh.size  # states being saved, or that a program starts from
+        return Compiled(_bytes(needs) + beside if needs else 0, time.perf_counter() - begun)
 
     @functools.cached_property
     def _data(self) -> PyTree:
@@ -238,12 +224,42 @@ def _lift(function: Callable[..., PyTree], layout: Layout) -> Callable[..., PyTr
     """From a function of one run and shared arguments to one of all runs, along the leading axis of its first argument."""
 
     def tiles(runs: PyTree, *shared: PyTree) -> PyTree:
+        return lax.map(lambda run: function(run, *shared), runs, batch_size=layout.tile)
+
+    return _sharded(tiles, layout)
+
+
+def _lift_in_place(advance: Callable[..., tuple[State, PyTree]], layout: Layout) -> Callable[..., tuple[State, PyTree]]:
+    """From a function of one run's state and hparams, and shared arguments, to one of all runs: new states, and what else.
+
+    New states take the place of those that they come from. `lax.map` would keep both until all tiles are through.
+    """
+
+    def tiles(runs: tuple[State, Hparams], *shared: PyTree) -> tuple[State, PyTree]:
+        def advance_tile(states: State, tile: tuple[jax.Array, Hparams]) -> tuple[State, PyTree]:
+            index, hparams = tile
+            before = jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, index, keepdims=False), states)
+            after, rest = jax.vmap(lambda run: advance(run, *shared))((before, hparams))
+            put = functools.partial(lax.dynamic_update_index_in_dim, index=index, axis=0)
+            return jax.tree.map(put, states, after), rest
+
+        states, hparams = jax.tree.map(lambda leaf: leaf.reshape(-1, layout.tile, *leaf.shape[1:]), runs)
+        moved = lax.scan(advance_tile, states, (jnp.arange(len(states.stopped)), hparams))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), moved)
+
+    return _sharded(tiles, layout)
+
+
+def _sharded(tiles: Callable[..., PyTree], layout: Layout) -> Callable[..., PyTree]:
+    """A function of the runs of one device and shared arguments on all devices, each of which has its own runs."""
+
+    def lowered_tiles(runs: PyTree, *shared: PyTree) -> PyTree:
         with lowered(layout.lowering):
-            return lax.map(lambda run: function(run, *shared), runs, batch_size=layout.tile)
+            return tiles(runs, *shared)
 
     def sharded(runs: PyTree, *shared: PyTree) -> PyTree:
         specs = (PartitionSpec(RUNS), *(PartitionSpec() for _ in shared))
-        return jax.shard_map(tiles, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec(RUNS), check_vma=False)(
+        return jax.shard_map(lowered_tiles, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec(RUNS), check_vma=False)(
             runs, *shared
         )
 
@@ -275,12 +291,12 @@ def _segment(
     process: Process,
     measures: tuple[Measure, ...],
     layout: Layout,
-) -> tuple[State, Readings, jax.Array]:
-    def segment(run: tuple[State, Hparams], span: Span, data: PyTree) -> tuple[State, Readings, jax.Array]:
-        state, readings = _advance_and_read(process, measures, *run, span, data)
-        return state, readings, state.stopped  # once more, since the next segment consumes the state
+) -> tuple[State, tuple[Readings, jax.Array]]:
+    def segment(run: tuple[State, Hparams], span: Span, data: PyTree) -> tuple[State, tuple[Readings, jax.Array]]:
+        state, readings = advance_and_read(process, measures, *run, span, data)
+        return state, (readings, state.stopped)  # once more, since the next segment consumes the state
 
-    return _lift(segment, layout)((states, hparams), span, data)
+    return _lift_in_place(segment, layout)((states, hparams), span, data)
 
 
 @functools.partial(jax.jit, static_argnames=("process", "measures", "layout"))
@@ -300,34 +316,3 @@ def _read_ends(
         return read_all(measures, state, None, data, hparams, step)
 
     return _lift(read, layout)(runs, step, data)
-
-
-def _advance_and_read(
-    process: Process, measures: tuple[Measure, ...], state: State, hparams: Hparams, span: Span, data: PyTree
-) -> tuple[State, Readings]:
-    """Takes one run through a span and reads the states at its records: (room, ...), zeros where there is none.
-
-    Measures are read inside the loop over steps, under a condition that all runs share, so that the program holds the step
-    once: the arithmetic of a run does not depend on where its records lie. A record at the end still computes one step, for
-    what measures read of it, and drops the state it leads to.
-    """
-
-    def step_and_read(state: State, step: jax.Array) -> tuple[State, Callable[[], Readings]]:
-        after, aux = advance_run(process, state, data, hparams, step)
-        return after, functools.partial(read_all, measures, state, aux, data, hparams, step)
-
-    def body(step: jax.Array, carry: tuple[State, Readings]) -> tuple[State, Readings]:
-        state, readings = carry
-        after, read = step_and_read(state, step)
-        due = span.records == step
-
-        def write() -> Readings:
-            return jax.tree.map(lambda rows, row: rows.at[jnp.argmax(due)].set(row), readings, read())
-
-        after = jax.tree.map(lambda later, now: jnp.where(step < span.end, later, now), after, state)
-        return after, lax.cond(jnp.any(due), write, lambda: readings)
-
-    shapes = jax.eval_shape(lambda: step_and_read(state, span.begin)[1]())
-    blank = jax.tree.map(lambda shape: jnp.zeros((*span.records.shape, *shape.shape), shape.dtype), shapes)
-    stop = span.end + jnp.any(span.records == span.end).astype(jnp.int32)
-    return lax.fori_loop(span.begin, stop, body, (state, blank))

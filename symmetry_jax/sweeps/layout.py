@@ -31,9 +31,9 @@ def lay_out(programs: Sequence[Program], config: ConfigDict, known: Mapping[str,
 
 
 def _fitting_wave(engine: Engine) -> int:
-    """Runs whose states, before and after a segment and in a checkpoint, and readings of two segments fit in their share."""
+    """Runs whose states, on devices and in a checkpoint, and readings of two segments fit in their share."""
     readings = result_bytes(engine.program, engine.shapes) / engine.program.axes.size
-    each = 3 * engine.state_bytes() + readings * min(1, 2 * RECORDS / len(engine.program.records))
+    each = 2 * engine.state_bytes() + readings * min(1, 2 * RECORDS / len(engine.program.records))
     tiles = WAVE_SHARE * machine.device_memory() / (each * engine.tile)
     return max(1, int(tiles)) * engine.tile * engine.mesh.size
 

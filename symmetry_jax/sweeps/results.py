@@ -111,6 +111,7 @@ class Writer:
 
     Attributes:
         replaced: why what was there was replaced; none if nothing was.
+        is_new: whether this writer made the group, which then holds nothing of a wave that has not begun.
 
     Raises:
         InputError: if there are whole results of another program.
@@ -122,8 +123,10 @@ class Writer:
         for left in path.rglob("*.partial"):  # by a process that was killed while it wrote
             left.unlink()
         self.replaced = _damage(path, labels) if path.exists() else None
-        if self.replaced or not path.exists():
-            shutil.rmtree(path, ignore_errors=True)
+        if self.replaced:
+            shutil.rmtree(path)
+        self.is_new = not path.exists()
+        if self.is_new:
             _create(path, program, shapes, wave, labels)
         self._group: Any = zarr.open_group(path, mode="r+")
 

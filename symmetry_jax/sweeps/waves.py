@@ -140,7 +140,8 @@ class Wave:
         states = self.engine.start(previous, self.number)
         readings = self.engine.read_ends(states, 0, self.number)
         if self.writer:
-            self.writer.rewind(self.number, 0, 0)
+            if not self.writer.is_new:
+                self.writer.rewind(self.number, 0, 0)
             self.writer.write_ends(self.number, 0, readings)
         return states
 
@@ -191,6 +192,8 @@ class Wave:
     def _whole_results(self) -> list[int]:
         """How many records and ends are whole; tells if there were more."""
         assert self.writer is not None
+        if self.writer.is_new:
+            return [0, 0]
         group = self.writer.read()
         whole = [group.whole(self.number, dim) for dim in (RECORD, END)]
         if whole != [group.reached(self.number, dim) for dim in (RECORD, END)]:

@@ -183,18 +183,18 @@ def test_on_cpu_the_lowering_of_xla_is_not_tried(monkeypatch):
 
 def test_a_tile_that_no_device_has_room_for_is_halved_until_it_has(table, monkeypatch):
     table |= {(4, "patches"): SHORT}
-    need = {tile: Engine(program(400), tile).compiled.bytes for tile in (16, 8, 4)}
+    need = {tile: Engine(program(400, step=_filter), tile).compiled.bytes for tile in (16, 8, 4)}
     assert need[4] < need[8] < need[16]
     monkeypatch.setattr(machine, "device_memory", lambda: need[4])
     said = []
-    engines, _ = calibrated([Engine(program(400), 16)], True, True, said.append)
+    engines, _ = calibrated([Engine(program(400, step=_filter), 16)], True, True, said.append)
     assert engines[0].tile == 4
     assert said[0] == "tile=16: more runs of walk than a device has room for: it is 8 now" and "it is 4 now" in said[1]
     with pytest.raises(InputError, match="tile=16: more runs of walk than a device has room for"):
-        calibrated([Engine(program(400), 16)], False, True, str)
+        calibrated([Engine(program(400, step=_filter), 16)], False, True, str)
     monkeypatch.setattr(machine, "device_memory", lambda: 1)
     with pytest.raises(InputError, match="tile=1: more runs"):
-        calibrated([Engine(program(400), 16)], True, True, str)
+        calibrated([Engine(program(400, step=_filter), 16)], True, True, str)
 
 
 def test_programs_that_continue_others_are_predicted_too():

@@ -1,5 +1,7 @@
 """The engine: many runs are what one run is, in every bit."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -216,3 +218,15 @@ def test_precision_is_that_of_the_program_only():
     assert results.position.dtype == np.float64
     assert sweep(WALK, (position(),), WALK_AXES, 3).position.dtype == np.float32
     assert jnp.ones(()).dtype == np.float32
+
+
+def test_new_states_take_the_place_of_those_they_come_from():
+    """So that a device needs room for all states once, and once more for those of a checkpoint that is being saved."""
+    wide = dataclasses.replace(WALK, init=lambda data, hparams, previous=None: State(jnp.full(1000, hparams["start"])))
+
+    def needs(runs):
+        axes = Axes.of({"start": np.arange(float(runs)), "factor": [0.5], "push": [1.0]})
+        return Engine(Program("walk", wide, (), axes, None, record_steps(9, 2, "even")), 4, jax.devices()[:1]).compiled.bytes
+
+    state = 1000 * 4
+    assert 2 * state <= (needs(4096) - needs(1024)) / 3072 < 2.5 * state

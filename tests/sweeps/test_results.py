@@ -184,6 +184,17 @@ def test_what_is_damaged_late_leaves_what_is_early(tmp_path):
     assert list(load_results(tmp_path).end) == ["first"]
 
 
+def test_a_group_that_is_damaged_is_made_anew_and_holds_nothing(tmp_path):
+    engine = write(tmp_path, 0, program())
+    path = group_path(tmp_path, 0)
+    assert not Writer(path, program(), engine.shapes, engine.wave).is_new
+    (path / "zarr.json").write_text("{")
+    writer = Writer(path, program(), engine.shapes, engine.wave)
+    assert writer.is_new and writer.replaced
+    group = writer.read()
+    assert [group.whole(0, dim) for dim in ("step", "end")] == [0, 0] and np.isnan(group.flat.position).all()
+
+
 def flipped(content):
     return content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 4]) + content[len(content) // 2 + 1 :]
 
