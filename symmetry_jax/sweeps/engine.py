@@ -35,7 +35,7 @@ def default_tile() -> int:
 
 
 class Compiled(NamedTuple):
-    """What is known of a segment once it is compiled: the bytes that a device needs in a study, and the seconds that it took."""
+    """What is known of a segment once it is compiled: bytes that a device needs in a study, and the seconds that it took."""
 
     bytes: int
     seconds: float
