@@ -1,9 +1,34 @@
-"""The number of devices, which needs processes of their own."""
+"""What devices a process has, which needs processes of their own."""
 
+import ctypes
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from symmetry_jax.sweeps.devices import core_count
+
+ALLOCATE = """
+import ctypes, threading
+from symmetry_jax import use_all_cores
+
+use_all_cores()
+threads = 8 * {cores} + 20
+together = threading.Barrier(threads)
+
+def allocate():
+    library = ctypes.CDLL(None)
+    library.malloc(ctypes.c_size_t(10_000))
+    together.wait()
+
+every = [threading.Thread(target=allocate) for _ in range(threads)]
+for thread in every: thread.start()
+for thread in every: thread.join()
+ctypes.CDLL(None).malloc_stats()
+"""
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -15,3 +40,15 @@ def test_the_number_of_devices_changes_no_bit_also_half_way(tmp_path):
     record = json.loads((tmp_path / "devices_cpu.json").read_text())
     assert list(record["trained_on"]) == ["1", "2", "4", "8"] and len(record["saved_and_restored_on"]) == 12
     assert len({*record["trained_on"].values(), *record["saved_and_restored_on"].values()}) == 1
+
+
+@pytest.mark.skipif(os.name != "posix" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc alone")
+@pytest.mark.parametrize("chosen", [None, "3"])
+def test_each_thread_has_an_arena_of_memory_unless_the_user_chose(chosen):
+    cores = core_count()
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    environment |= {"MALLOC_ARENA_MAX": chosen} if chosen else {}
+    command = [sys.executable, "-c", ALLOCATE.format(cores=cores)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    arenas = done.stderr.count("Arena ")
+    assert arenas <= int(chosen) if chosen else arenas > 8 * cores  # so many at most if nobody asks for more
