@@ -12,7 +12,7 @@ M_ARENA_MAX = -8  # a parameter of `mallopt`, in glibc's malloc.h
 def use_all_cores() -> None:
     """As many CPU devices as cores, unless the user chose: one device leaves cores idle on small networks.
 
-    Threads have memory of their own too. To be called before jax starts, that is before the first array.
+    Each thread may have an arena of memory of its own, too. To be called before jax starts, that is before the first array.
     """
     chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen:
