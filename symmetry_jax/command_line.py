@@ -78,8 +78,8 @@ def _list() -> None:
 
 def _run() -> None:
     config, workdir = _config(), _workdir()
+    from symmetry_jax.caching import use_cache
     from symmetry_jax.reports.report import write_report
-    from symmetry_jax.sweeps.caching import use_cache
     from symmetry_jax.sweeps.devices import use_all_cores
     from symmetry_jax.sweeps.hosts import is_first
     from symmetry_jax.sweeps.runner import run_study

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from symmetry_jax.errors import InputError
+from symmetry_jax.kernels.patches import Patches
 
 Lowering = Literal["patches", "xla"]
 Pads = Sequence[tuple[int, int]]  # before and after, along height and width
@@ -56,30 +57,11 @@ def convolve(
         (filters, height, width, batch).
     """
     pads = lax.padtype_to_pads(images.shape[1:3], kernel.shape[:2], strides, padding) if isinstance(padding, str) else padding
-    height, width = (
-        (size + sum(pad) - side) // stride + 1
-        for size, pad, side, stride in zip(images.shape[1:3], pads, kernel.shape[:2], strides, strict=True)
-    )
-    if min(height, width) < 1:
-        window, maps = ("x".join(map(str, sides)) for sides in (kernel.shape[:2], images.shape[1:3]))
-        raise InputError(f"a kernel of {window} does not fit maps of {maps}")
+    (_, height, width, batch), (down, across, _, filters) = images.shape, kernel.shape
+    (top, bottom), (left, right) = pads
+    patches = Patches((height, width), (down, across), strides, ((top, bottom), (left, right)))
+    if min(patches.size) < 1:
+        raise InputError(f"a kernel of {down}x{across} does not fit maps of {height}x{width}")
     if _lowering.get() == "xla":
         return lax.conv_general_dilated(images, kernel, strides, pads, dimension_numbers=("CHWN", "HWIO", "CHWN"))
-    patches = _patches(images, kernel.shape[:2], strides, pads, (height, width))
-    filters, batch = kernel.shape[3], images.shape[3]
-    return jnp.einsum("kf,kn->fn", kernel.reshape(-1, filters), patches).reshape(filters, height, width, batch)
-
-
-def _patches(
-    images: jax.Array, window: tuple[int, ...], strides: tuple[int, int], pads: Pads, size: tuple[int, int]
-) -> jax.Array:
-    """Every patch as a column: (kernel height * kernel width * channels, height * width * batch)."""
-    padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
-    (height, width), (down, right) = size, strides
-    shifted = [
-        padded[:, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
-        for i in range(window[0])
-        for j in range(window[1])
-    ]
-    # stacked on a new axis they would be copied once more when runs are vmapped, to bring the runs to the front
-    return jnp.concatenate(shifted).reshape(len(shifted) * images.shape[0], height * width * images.shape[3])
+    return jnp.einsum("kf,kn->fn", kernel.reshape(-1, filters), patches(images)).reshape(filters, *patches.size, batch)

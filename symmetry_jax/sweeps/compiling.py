@@ -1,12 +1,14 @@
-"""The time that XLA takes to compile, told apart from the time that it computes."""
+"""The time that XLA, and the compiler of kernels, take to compile, told apart from the time that it computes."""
 
 import functools
 
 import jax
 
+from symmetry_jax.kernels.library import COMPILED
+
 
 def compile_seconds() -> float:
-    """Seconds that XLA has spent compiling in this process, since this was first asked."""
+    """Seconds spent compiling in this process, since this was first asked."""
     return _clock().seconds
 
 
@@ -16,7 +18,7 @@ class _Clock:
         jax.monitoring.register_event_duration_secs_listener(self._hear)
 
     def _hear(self, event: str, duration_secs: float, **_: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
+        if event in ("/jax/core/compile/backend_compile_duration", COMPILED):
             self.seconds += duration_secs
 
 

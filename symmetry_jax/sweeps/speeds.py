@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import jaxlib
 
+from symmetry_jax.caching import cache_folder
 from symmetry_jax.errors import DamagedError
 from symmetry_jax.learning.process import State
 from symmetry_jax.sweeps import machine
-from symmetry_jax.sweeps.caching import cache_folder
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.hosts import on_first
 from symmetry_jax.sweeps.sealed import digest, read_sealed, write_sealed

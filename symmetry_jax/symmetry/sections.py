@@ -163,6 +163,15 @@ def convolution(cut: Cut) -> dict[str, Any] | None:
     return {} if params["feature_group_count"] == params["batch_group_count"] == 1 else None
 
 
+@rule("linear_map")
+def linear_map(cut: Cut) -> dict[str, Any] | None:
+    """Leading axes, and that of channels behind them, are any number; height, width and batch follow it, apart or together."""
+    (operand,), (result,) = cut.operands, cut.results
+    assert operand is not None and result is not None
+    channels = min(len(_shape(cut.line.invars[0])), len(_shape(cut.line.outvars[0]))) - 2
+    return {} if max(operand.axis, result.axis) <= channels else None
+
+
 @rule("broadcast_in_dim")
 def broadcast(cut: Cut) -> dict[str, Any] | None:
     """The shape of the result."""

@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 from symmetry_jax import UnitAxis, UnitGroup, tie
+from symmetry_jax.learning.convolution import convolve
 from symmetry_jax.symmetry import pushforward as pushing
 from symmetry_jax.symmetry.pushforward import Twins, pushforward
 from symmetry_jax.symmetry.units import direction
@@ -47,6 +48,12 @@ STEPS = {
     "channels": lambda w: (
         w * convolved(jnp.einsum("uk,hb->ukhb", w, IMAGE), jnp.einsum("uk,ij->ijuk", w, KERNEL)).sum((1, 2, 3))[None]
     ),
+    "channels of patches": lambda w: (
+        w * convolve(jnp.einsum("uk,hb->ukhb", w, IMAGE), jnp.einsum("uk,ij->ijuk", w, KERNEL)).sum((1, 2, 3))[None]
+    ),
+    "back from patches": jax.grad(
+        lambda w: jnp.sum(jnp.sin(convolve(jnp.einsum("uk,hb->ukhb", w, IMAGE), jnp.einsum("uk,ij->ijuk", w, KERNEL))))
+    ),
     "gradient": jax.grad(lambda w: jnp.sum(jnp.sin(jnp.concatenate([BESIDE, w, w]).T @ jnp.concatenate([BESIDE, w, w])))),
 }
 
@@ -81,6 +88,8 @@ def test_sections_are_those_of_the_whole_tangent(name, monkeypatch):
         lambda w: jnp.cumsum(w, axis=0),
         lambda w: w.at[1].set(0),
         lambda w: jnp.sort(w, axis=0),
+        lambda w: jnp.cumsum(convolve(w.T[None, :, None], MIXED[:, :1, None, None])[0, :, 0].T, axis=0),
+        lambda w: convolve(w[None, :, :, None], MIXED[:, :, None, None])[0, :, :, 0],
     ],
 )
 def test_what_tells_units_apart_by_position_is_differentiated_whole(step):

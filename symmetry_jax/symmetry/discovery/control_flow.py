@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import jax
+import numpy as np
+
 from symmetry_jax.symmetry.discovery.equations import Equation, rule, rule_for_positions
 from symmetry_jax.symmetry.discovery.layouts import free, freeze, unify
 from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins, unknown
@@ -19,6 +22,14 @@ def call(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """A function is called."""
     body = next(equation.params[name] for name in BODIES if name in equation.params)
     return equation.read(body, operands, equation.scans)
+
+
+@rule_for_positions("linear_map")
+def linear_map(equation: Equation, operands: list[Operand]) -> list[Operand]:
+    """A function that is written in jax, whatever computes it."""
+    (operand,) = operands
+    written = jax.make_jaxpr(equation.params["map"].in_jax)(jax.ShapeDtypeStruct(operand.sizes, np.float32))
+    return equation.read(written, operands, equation.scans)
 
 
 @rule_for_positions("scan")

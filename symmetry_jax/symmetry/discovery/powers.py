@@ -47,7 +47,7 @@ def opaque(ledger: Ledger, step: Step) -> None:
     ledger.uncharged(step.operands)
 
 
-@rule(*CALLS, "scan", "while", "cond", "debug_callback", "debug_print")
+@rule(*CALLS, "linear_map", "scan", "while", "cond", "debug_callback", "debug_print")
 def told_already(ledger: Ledger, step: Step) -> None:
     """What happens inside is followed step by step; what is printed is no part of the function."""
     del ledger, step

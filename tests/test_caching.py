@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import jax
-from symmetry_jax.sweeps.caching import cache_folder, use_cache
+from symmetry_jax.caching import cache_folder, use_cache
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None)
 use_cache()
