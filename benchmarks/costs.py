@@ -1,4 +1,4 @@
-"""What everything but the steps costs: `python -m benchmarks.costs`, about twelve minutes on two cores.
+"""What everything but the steps costs: `python -m benchmarks.costs`, about a quarter of an hour on two cores.
 
 Measures, checkpoints and results are timed beside the same runs without them, thousands of runs beside 64, in turns; each cost
 is that of a pair of turns, but for saving in time of cores, which other programs disturb less than elapsed time. Compilation
@@ -39,6 +39,7 @@ from symmetry_jax.sweeps.segments import whole
 ROOT = Path(__file__).parent.parent
 STUDY = "near_identical_filters"
 TURNS = 5
+LONG_TURNS = 9  # of half a minute each, of which the same one takes up to a tenth longer than another
 THOUSANDS = 4096
 COMPILE = "compile"  # the argument of a process that only compiles
 
@@ -150,7 +151,7 @@ def _of_saving() -> list[float]:
         return summary["seconds"] - summary["compile_seconds"]
 
     alone(), as_a_study()
-    return [1 - alone() / as_a_study() for _ in range(TURNS)]
+    return [1 - alone() / as_a_study() for _ in range(LONG_TURNS)]
 
 
 def _of_thousands(work: Work) -> list[float]:

@@ -2,7 +2,7 @@
 
 import time
 
-SEGMENT_SECONDS = 2.0  # progress is told this often, and a signal is obeyed within two such times
+SEGMENT_SECONDS = 4.0  # progress is told this often, and a signal is obeyed within two such times
 MOST_GROWTH = 4  # of a segment over the last, so that one that was quick by chance does little harm
 FIRST_STEPS = 16  # of a program, at most, in its first segment
 WRITE_SECONDS = 10.0  # results wait at most this long for those of more segments, which cost as much to write as those of one

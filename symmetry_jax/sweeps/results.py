@@ -5,6 +5,7 @@ and of its labels, so that what was lost or changed afterwards is noticed: zarr 
 """
 
 import errno
+import functools
 import hashlib
 import json
 import math
@@ -111,7 +112,7 @@ class Writer:
 
     Attributes:
         replaced: why what was there was replaced; none if nothing was.
-        is_new: whether this writer made the group, which then holds nothing of a wave that has not begun.
+        is_new: whether this writer makes the group, which then holds nothing of a wave that has not begun.
 
     Raises:
         InputError: if there are whole results of another program.
@@ -119,16 +120,17 @@ class Writer:
 
     def __init__(self, path: Path, program: Program, shapes: Shapes, wave: int) -> None:
         self._path, self._program, self._wave = path, program, wave
-        labels = _labels(program, shapes, wave)
+        self._labels, self._shapes = _labels(program, shapes, wave), shapes
         for left in path.rglob("*.partial"):  # by a process that was killed while it wrote
             left.unlink()
-        self.replaced = _damage(path, labels) if path.exists() else None
+        self.replaced = _damage(path, self._labels) if path.exists() else None
         if self.replaced:
             shutil.rmtree(path)
         self.is_new = not path.exists()
-        if self.is_new:
-            _create(path, program, shapes, wave, labels)
-        self._group: Any = zarr.open_group(path, mode="r+")
+
+    def make(self) -> None:
+        """Makes the group, if it is new: so that it is not made, which takes a while, only when something is written."""
+        _ = self._group
 
     def read(self) -> Group:
         """What was written so far."""
@@ -154,14 +156,21 @@ class Writer:
         self._write(wave, END, end, end + 1, {name: values[:, None] for name, values in readings.items()})
 
     def _write(self, wave: int, dim: str, first: int, last: int, values: Mapping[str, np.ndarray]) -> None:
+        group = self._group
         if not (self._path / "zarr.json").exists():  # zarr would make the folders again, around nothing but this
             raise FileNotFoundError(errno.ENOENT, "its results are gone")
         # a chunk that equals the fill value is stored too: a nan with another sign would come back with other bits
         with zarr.config.set({"array.write_empty_chunks": True}):
             for name, block in values.items():
-                self._group[name][self._runs(wave), first:last] = block
-        rows = self._group.attrs[WRITTEN]
-        self._group.attrs[WRITTEN] = [*rows, [wave, dim, first, last, _digest(values)]]
+                group[name][self._runs(wave), first:last] = block
+        rows = group.attrs[WRITTEN]
+        group.attrs[WRITTEN] = [*rows, [wave, dim, first, last, _digest(values)]]
+
+    @functools.cached_property
+    def _group(self) -> Any:
+        if self.is_new:
+            _create(self._path, self._program, self._shapes, self._wave, self._labels)
+        return zarr.open_group(self._path, mode="r+")
 
     def _runs(self, wave: int) -> slice:
         return slice(wave * self._wave, min((wave + 1) * self._wave, self._program.axes.size))

@@ -138,6 +138,8 @@ class Wave:
 
     def _start(self, previous: State | None) -> State:
         states = self.engine.start(previous, self.number)
+        if self.writer:
+            self.writer.make()  # while devices compute
         readings = self.engine.read_ends(states, 0, self.number)
         if self.writer:
             if not self.writer.is_new:

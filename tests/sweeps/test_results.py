@@ -190,7 +190,8 @@ def test_a_group_that_is_damaged_is_made_anew_and_holds_nothing(tmp_path):
     assert not Writer(path, program(), engine.shapes, engine.wave).is_new
     (path / "zarr.json").write_text("{")
     writer = Writer(path, program(), engine.shapes, engine.wave)
-    assert writer.is_new and writer.replaced
+    assert writer.is_new and writer.replaced and not path.exists()
+    writer.make()
     group = writer.read()
     assert [group.whole(0, dim) for dim in ("step", "end")] == [0, 0] and np.isnan(group.flat.position).all()
 
@@ -240,3 +241,4 @@ def test_measures_that_label_one_dimension_differently_are_refused(tmp_path):
     mixed = Program("walks", PROCESS, (PAIR, other), program().axes, (), (0, 1))
     with pytest.raises(ValueError, match="otherwise than an earlier measure"):
         Writer(tmp_path / "group", mixed, Engine(mixed, 2).shapes, 2)
+    assert not (tmp_path / "group").exists()
