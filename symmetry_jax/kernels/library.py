@@ -20,7 +20,7 @@ import jaxlib
 from symmetry_jax.caching import cache_folder
 
 SOURCE = Path(__file__).with_name("patches.cc")
-TARGETS = tuple(f"{name}_{dtype}" for name in ("patches", "overlap_add") for dtype in ("float32", "float64"))
+TARGETS = ("symmetry_jax_patches", "symmetry_jax_overlap_add")
 OPTIONS = "-std=c++17 -O3 -march=native -shared -fPIC".split()
 COMPILED = "/symmetry_jax/kernels/compile_duration"  # the event that tells jax.monitoring how long it took
 

@@ -22,7 +22,7 @@ class LinearMap(Protocol):
     """A linear map of the last axes of an array, whatever axes lead; hashable, and equal to another that maps alike.
 
     Attributes:
-        kernel: the name of its kernel in C++, before that of a dtype.
+        kernel: the name of its kernel in C++.
     """
 
     kernel: ClassVar[str]
@@ -68,11 +68,10 @@ _lower = mlir.lower_fun(lambda array, *, map: map.in_jax(array), multiple_result
 
 
 def _lower_on_cpu(context: Any, array: Any, *, map: LinearMap) -> Any:
-    dtype = context.avals_in[0].dtype.name
-    if dtype not in DTYPES or not library.is_at_hand():
+    if context.avals_in[0].dtype.name not in DTYPES or not library.is_at_hand():
         return _lower(context, array, map=map)
     attributes = {name: np.asarray(values, np.int64) for name, values in map.attributes().items()}
-    return jax.ffi.ffi_lowering(f"{map.kernel}_{dtype}")(context, array, **attributes)
+    return jax.ffi.ffi_lowering(map.kernel)(context, array, **attributes)
 
 
 _linear_map.def_impl(_compute)

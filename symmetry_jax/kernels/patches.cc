@@ -102,33 +102,42 @@ void add_overlaps(const Geometry& of, const T* patches, T* __restrict images) {
   }
 }
 
-template <ffi::DataType type>
-ffi::Error patches(ffi::Buffer<type> images, Sizes window, Sizes strides, Sizes pads, Sizes size, ffi::ResultBuffer<type> result) {
-  copy_patches(geometry(images.dimensions(), window, strides, pads, size), images.typed_data(), result->typed_data());
+// Calls a function of pointers to numbers of whichever type two arrays hold.
+template <typename Compute>
+ffi::Error of_either_type(ffi::AnyBuffer from, ffi::Result<ffi::AnyBuffer> to, Compute compute) {
+  if (from.element_type() == ffi::F32) {
+    compute(from.typed_data<float>(), to->typed_data<float>());
+  } else if (from.element_type() == ffi::F64) {
+    compute(from.typed_data<double>(), to->typed_data<double>());
+  } else {
+    return ffi::Error::InvalidArgument("numbers are float32 or float64");
+  }
   return ffi::Error::Success();
 }
 
-template <ffi::DataType type>
-ffi::Error overlap_add(ffi::Buffer<type> patches, Sizes window, Sizes strides, Sizes pads, Sizes size,
-                       ffi::ResultBuffer<type> result) {
-  add_overlaps(geometry(result->dimensions(), window, strides, pads, size), patches.typed_data(), result->typed_data());
-  return ffi::Error::Success();
+ffi::Error patches(ffi::AnyBuffer images, Sizes window, Sizes strides, Sizes pads, Sizes size,
+                   ffi::Result<ffi::AnyBuffer> patches) {
+  const Geometry of = geometry(images.dimensions(), window, strides, pads, size);
+  return of_either_type(images, patches, [&](const auto* from, auto* to) { copy_patches(of, from, to); });
 }
 
-template <ffi::DataType type>
+ffi::Error overlap_add(ffi::AnyBuffer patches, Sizes window, Sizes strides, Sizes pads, Sizes size,
+                       ffi::Result<ffi::AnyBuffer> images) {
+  const Geometry of = geometry(images->dimensions(), window, strides, pads, size);
+  return of_either_type(patches, images, [&](const auto* from, auto* to) { add_overlaps(of, from, to); });
+}
+
 auto binding() {
   return ffi::Ffi::Bind()
-      .Arg<ffi::Buffer<type>>()
-      .template Attr<Sizes>("window")
-      .template Attr<Sizes>("strides")
-      .template Attr<Sizes>("pads")
-      .template Attr<Sizes>("size")
-      .template Ret<ffi::Buffer<type>>();
+      .Arg<ffi::AnyBuffer>()
+      .Attr<Sizes>("window")
+      .Attr<Sizes>("strides")
+      .Attr<Sizes>("pads")
+      .Attr<Sizes>("size")
+      .Ret<ffi::AnyBuffer>();
 }
 
 }  // namespace
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(patches_float32, patches<ffi::F32>, binding<ffi::F32>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(patches_float64, patches<ffi::F64>, binding<ffi::F64>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(overlap_add_float32, overlap_add<ffi::F32>, binding<ffi::F32>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(overlap_add_float64, overlap_add<ffi::F64>, binding<ffi::F64>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetry_jax_patches, patches, binding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetry_jax_overlap_add, overlap_add, binding());

@@ -32,7 +32,7 @@ class Patches:
         pads: zeros before and after, along height and width.
     """
 
-    kernel: ClassVar[str] = "patches"
+    kernel: ClassVar[str] = "symmetry_jax_patches"
     image: Sides
     window: Sides
     strides: Sides
@@ -80,7 +80,7 @@ class OverlapAdd:
         patches: whose transpose this is.
     """
 
-    kernel: ClassVar[str] = "overlap_add"
+    kernel: ClassVar[str] = "symmetry_jax_overlap_add"
     patches: Patches
 
     def in_jax(self, patches: jax.Array) -> jax.Array:
