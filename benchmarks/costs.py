@@ -2,7 +2,8 @@
 
 Measures, checkpoints and results are timed beside the same runs without them, thousands of runs beside 64, in turns; each cost
 is that of a pair of turns, but for saving in time of cores, which other programs disturb less than elapsed time. Compilation
-is that of XLA for all programs of the default study, in processes of their own that share a cache folder, empty at first.
+is that of all programs of the default study by XLA, and of kernels in C++, in processes of their own that share a cache folder,
+empty at first.
 """
 
 import contextlib
@@ -182,7 +183,7 @@ def _in_a_process(cache: str) -> float:
 
 
 def _compile() -> float:
-    """Seconds that XLA takes for all that the default study computes."""
+    """Seconds of compiling all that the default study computes, kernels in C++ among it."""
     compile_seconds()
     for program in load_study(STUDY).build(importlib.import_module(f"configs.{STUDY}").get_config()):
         engine = Engine(program, default_tile())

@@ -9,9 +9,10 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -25,22 +26,32 @@ OPTIONS = "-std=c++17 -O3 -march=native -shared -fPIC".split()
 COMPILED = "/symmetry_jax/kernels/compile_duration"  # the event that tells jax.monitoring how long it took
 
 
-@functools.cache
+_lock = threading.Lock()
+
+
 def is_at_hand() -> bool:
     """Whether XLA on CPU knows the kernels: they are compiled, if that was not done before, and made known to it.
 
     The compiler is `CXX`, or `c++`. Where there is none, what is written in jax is computed instead; so it is, with a warning,
     where it cannot compile them.
     """
-    compiler = shlex.split(os.environ.get("CXX", "c++"))
-    if not compiler or shutil.which(compiler[0]) is None:
-        return False
+    with _lock:
+        return _make_known()
+
+
+@functools.cache
+def _make_known() -> bool:
     try:
+        compiler = shlex.split(os.environ.get("CXX", "c++"))
+        if not compiler or shutil.which(compiler[0]) is None:
+            return False
         library = _load(compiler)
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", None) or str(error)).splitlines()
         reason = next((line for line in said if "error" in line), said[0])
-        warnings.warn(f"{SOURCE.name} cannot be compiled; the same is computed without it, slower: {reason}", stacklevel=2)
+        warnings.warn(
+            f"{SOURCE.name} cannot be compiled or loaded; the same is computed without, slower: {reason}", stacklevel=3
+        )
         return False
     for target in TARGETS:
         jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, target)), platform="cpu")
@@ -48,24 +59,18 @@ def is_at_hand() -> bool:
 
 
 def _load(compiler: Sequence[str]) -> ctypes.CDLL:
-    with _folder() as folder:
-        path = folder / f"{SOURCE.stem}-{_digest(compiler)}.so"
-        with contextlib.suppress(OSError):  # it is not there, or damaged
-            return ctypes.CDLL(str(path))
-        _compile(compiler, path)
-        return ctypes.CDLL(str(path))
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    """The cache folder; where nothing is kept one for now, which a library can be loaded from and then be gone."""
+    """From the cache folder, where it is kept and whole; where nothing can be kept, from one that is then gone."""
     kept = cache_folder()
     if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept
-        return
+        name = f"{SOURCE.stem}-{_digest(compiler)}"
+        for path in kept.glob(f"{name}-*.so"):
+            if path.stem == f"{name}-{_content(path)}":
+                return ctypes.CDLL(str(path))
+        with contextlib.suppress(OSError):
+            kept.mkdir(parents=True, exist_ok=True)
+            return _compile(compiler, kept, name)
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+        return _compile(compiler, Path(folder), SOURCE.stem)
 
 
 def _digest(compiler: Sequence[str]) -> str:
@@ -75,14 +80,19 @@ def _digest(compiler: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
 
 
-def _compile(compiler: Sequence[str], path: Path) -> None:
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _compile(compiler: Sequence[str], folder: Path, name: str) -> ctypes.CDLL:
     begun = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # other processes may compile it at the same time
-        made = Path(folder) / path.name
+    with tempfile.TemporaryDirectory(dir=folder) as own:  # other processes may compile it at the same time
+        made = Path(own) / "made.so"
         _run([*compiler, *OPTIONS, "-isystem", jax.ffi.include_dir(), str(SOURCE), "-o", str(made)])
-        made.replace(path)
+        path = made.replace(folder / f"{name}-{_content(made)}.so")
     jax.monitoring.record_event_duration_secs(COMPILED, time.perf_counter() - begun)
+    return ctypes.CDLL(str(path))
 
 
 def _run(command: Sequence[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout

@@ -1,4 +1,4 @@
-// Patches of images, and their overlap-add, for XLA on CPU: what patches.py says in jax, with the same bits.
+// Patches of images, and their overlap-add, for XLA on CPU: what patches.py says in jax.
 //
 // Images are (..., channel, height, width, batch), patches (..., tap down, tap across, channel, patch down, patch across, batch).
 // The batch is what every inner loop runs over, so that whatever the strides, memory is read and written in pieces of it.
@@ -76,7 +76,7 @@ void copy_patches(const Geometry& of, const T* images, T* __restrict patches) {
   }
 }
 
-// Taps are added from the last to the first, as XLA does it in what jax makes of the transpose.
+// Taps are added from the last to the first, as in patches.py.
 template <typename T>
 void add_overlaps(const Geometry& of, const T* patches, T* __restrict images) {
   const Axis &down = of.down, &across = of.across;

@@ -1,7 +1,8 @@
 """All patches of images, as columns of a matrix, and the way back.
 
 On CPU both are kernels in C++ where there is a compiler: XLA would copy each patch twice, and on the way back decide for every
-entry of a padded image which patches it is in. Both give the same bits.
+entry of a padded image which patches it is in. Both add the same numbers in the same order, so that only the sign of a sum of
+zeros may differ, and what XLA itself makes one with the sum: a product, where there is but one filter.
 """
 
 import dataclasses

@@ -59,7 +59,7 @@ def convolve(
     pads = lax.padtype_to_pads(images.shape[1:3], kernel.shape[:2], strides, padding) if isinstance(padding, str) else padding
     (_, height, width, batch), (down, across, _, filters) = images.shape, kernel.shape
     (top, bottom), (left, right) = pads
-    patches = Patches((height, width), (down, across), strides, ((top, bottom), (left, right)))
+    patches = Patches((height, width), (down, across), (strides[0], strides[1]), ((top, bottom), (left, right)))
     if min(patches.size) < 1:
         raise InputError(f"a kernel of {down}x{across} does not fit maps of {height}x{width}")
     if _lowering.get() == "xla":

@@ -1,4 +1,4 @@
-"""The time that XLA, and the compiler of kernels, take to compile, told apart from the time that it computes."""
+"""The time that XLA and the compiler of kernels take, told apart from the time of computing."""
 
 import functools
 

@@ -129,7 +129,7 @@ class Writer:
         self.is_new = not path.exists()
 
     def make(self) -> None:
-        """Makes the group, if it is new: so that it is not made, which takes a while, only when something is written."""
+        """Makes the group, if it is new, ahead of what is first written: it takes a while."""
         _ = self._group
 
     def read(self) -> Group:

@@ -13,6 +13,7 @@ import jaxlib
 
 from symmetry_jax.caching import cache_folder
 from symmetry_jax.errors import DamagedError
+from symmetry_jax.kernels import library
 from symmetry_jax.learning.process import State
 from symmetry_jax.sweeps import machine
 from symmetry_jax.sweeps.engine import Engine
@@ -136,6 +137,7 @@ def _facts(engine: Engine) -> dict[str, Any]:
         "platform": device.platform,
         "kind": device.device_kind,
         "devices": engine.mesh.size,
+        "kernels": device.platform == "cpu" and library.is_at_hand(),
         "jax": jax.__version__,
         "jaxlib": jaxlib.__version__,
     }

@@ -33,7 +33,8 @@ def ask(tmp_path):
     """Whether a process has the kernels, whether it compiled them, a digest of a convolution's gradients, and what it said."""
 
     def run(**environment):
-        settings = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "kept"), "JAX_PLATFORMS": "cpu"} | environment
+        usual = {name: value for name, value in os.environ.items() if name != "CXX"}
+        settings = usual | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "kept"), "JAX_PLATFORMS": "cpu"} | environment
         done = subprocess.run([sys.executable, "-c", PROGRAM], env=settings, capture_output=True, text=True, check=True)
         at_hand, compiled, digest = done.stdout.split()
         return at_hand == "True", int(compiled), digest, done.stderr
@@ -67,6 +68,12 @@ def test_a_library_that_was_cut_is_compiled_again(ask, tmp_path):
     assert ask()[0]
     (path,) = (tmp_path / "kept").glob("patches-*.so")
     whole = path.read_bytes()
-    path.write_bytes(whole[:100])
-    assert ask()[:2] == (True, 1)
-    assert path.read_bytes() == whole
+    for damaged in (whole[:100], whole[: len(whole) // 2], whole[:-1] + b"x"):
+        path.write_bytes(damaged)
+        assert ask()[:2] == (True, 1)
+        assert path.read_bytes() == whole
+
+
+def test_where_nothing_can_be_kept_they_are_compiled_each_time(ask, tmp_path):
+    (tmp_path / "file").touch()
+    assert ask(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "file" / "beneath"))[:2] == (True, 1)
