@@ -40,7 +40,7 @@ from symmetry_jax.sweeps.segments import whole
 ROOT = Path(__file__).parent.parent
 STUDY = "near_identical_filters"
 TURNS = 5
-LONG_TURNS = 9  # of half a minute each, of which the same one takes up to a tenth longer than another
+LONG_TURNS = 9  # of twenty seconds and more, of which the same one takes up to a tenth longer than another
 THOUSANDS = 4096
 COMPILE = "compile"  # the argument of a process that only compiles
 

@@ -25,7 +25,6 @@ TARGETS = ("symmetry_jax_patches", "symmetry_jax_overlap_add")
 OPTIONS = "-std=c++17 -O3 -march=native -shared -fPIC".split()
 COMPILED = "/symmetry_jax/kernels/compile_duration"  # the event that tells jax.monitoring how long it took
 
-
 _lock = threading.Lock()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from symmetry_jax.errors import InputError
+from symmetry_jax.kernels import library
 from symmetry_jax.learning.convolution import convolve
 from symmetry_jax.learning.process import Measure, Process, State
 from symmetry_jax.sweeps import calibration, machine, speeds
@@ -67,6 +68,20 @@ def test_another_program_tile_or_number_of_devices_has_a_speed_of_its_own(cache)
     for count, engine in enumerate(others, start=2):
         speed_of(engine, engine.start)
         assert len(list(cache.iterdir())) == count
+
+
+def test_a_speed_without_kernels_is_not_that_with_them(cache, monkeypatch):
+    for count, at_hand in enumerate((False, True), start=1):
+        monkeypatch.setattr(library, "is_at_hand", lambda at_hand=at_hand: at_hand)
+        engine = Engine(program(), 4)
+        speed_of(engine, engine.start)
+        assert len(list(cache.iterdir())) == count
+
+
+def test_compiling_kernels_counts_as_compiling():
+    before = compile_seconds()
+    jax.monitoring.record_event_duration_secs(library.COMPILED, 2.0)
+    assert compile_seconds() - before == pytest.approx(2)
 
 
 def test_a_damaged_speed_is_measured_again(cache):
