@@ -1,6 +1,7 @@
 """Rules for equations that call functions: once, over and over, or one of several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,8 +37,8 @@ def linear_map(equation: Equation, operands: list[Operand]) -> list[Operand]:
 def scan(equation: Equation, operands: list[Operand]) -> list[Operand]:
     """Step after step: what is carried is laid out alike at every step; with nothing carried the steps have no order."""
     params = equation.params
-    first, steps = params["num_consts"], params["num_consts"] + params["num_carry"]
-    constants, start, scanned = operands[:first], operands[first:steps], operands[steps:]
+    constant, carry = _constant_and_carried(params)
+    constants, start, scanned = operands[:constant], operands[constant : constant + carry], operands[constant + carry :]
     step = free(params["length"])
     for operand in scanned:
         unify(step, operand.axes[0], equation.because("axes that are scanned together do not fit"))
@@ -51,6 +52,14 @@ def scan(equation: Equation, operands: list[Operand]) -> list[Operand]:
     stacked = [operand.with_axes((step, *operand.axes)) for operand in results[len(carried) :]]
     equation.note_step("scanned", results[len(carried) :], stacked)
     return [*carried, *stacked]
+
+
+def _constant_and_carried(params: Mapping[str, Any]) -> tuple[int, int]:
+    """How many inputs of a scan are the same at every step, and how many are carried."""
+    if "ft_in" in params:  # since jax 0.11.0
+        constants, carry, _ = params["ft_in"].unpack()
+        return len(constants), len(carry)
+    return params["num_consts"], params["num_carry"]
 
 
 @rule_for_positions("while")

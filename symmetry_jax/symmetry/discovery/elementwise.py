@@ -14,14 +14,14 @@ from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins
 # the entries are what they were, but for the type, which `reading` looks at
 UNCHANGED = """
     convert_element_type copy device_put layout_constraint mesh_cast name optimization_barrier pcast pvary reshard
-    sharding_constraint stop_gradient
+    sharding_constraint stage stop_gradient
 """.split()
 FUNCTIONS = """
     abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clz complex conj cos cosh digamma
-    div erf erf_inv erfc exp exp2 expm1 floor igamma igamma_grad_a igammac imag integer_pow is_finite lgamma log log1p logistic
-    max min mul mulhi neg nextafter not or polygamma population_count pow random_gamma_grad real reduce_precision
-    regularized_incomplete_beta rem round rsqrt shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
-    sub tan tanh xor zeta
+    div eq_to erf erf_inv erfc exp exp2 expm1 floor igamma igamma_grad_a igammac imag integer_pow is_finite le_to lgamma log
+    log1p log2 logistic lt_to max min mul mulhi neg nextafter not one_minus_square or polygamma polynomial population_count pow
+    random_gamma_grad real reduce_precision regularized_incomplete_beta rem round rsqrt shift_left shift_right_arithmetic
+    shift_right_logical sign sin sinh sqrt square sub tan tanh xor zeta
 """.split()
 BOUNDS: dict[str, Callable[[Any, Any], Any]] = {"lt": operator.lt, "ge": operator.ge, "le": operator.le, "gt": operator.gt}
 

@@ -225,7 +225,7 @@ def odd(ledger: Ledger, step: Step) -> None:
         ledger.uncharged(step.operands)
 
 
-@rule("bessel_i0e", "cos", "cosh")
+@rule("bessel_i0e", "cos", "cosh", "one_minus_square")
 def even(ledger: Ledger, step: Step) -> None:
     """Even functions lose a sign."""
     if not ledger.signs:

@@ -1,11 +1,14 @@
 """What is discovered is what was counted by hand, everywhere in the zoo; and what is said of the rest."""
 
+import contextlib
+import itertools
 import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from symmetry_jax import Symmetry, UnitAxis, UnitGroup, discover, permute, verify
 from symmetry_jax.errors import InputError
@@ -53,6 +56,32 @@ def test_every_group_of_the_zoo_is_verified(build):
     errors = verify(found_in(case), case.function, case.params, *case.inputs, key=jax.random.key(0), outputs=case.outputs)
     worst = (max(error.outputs, error.gradients or 0, error.signs or 0, error.scales or 0) for error in errors.values())
     assert all(error < 100 * case.rounding for error in worst)
+
+
+def functions_of_numbers():
+    """Primitives of this version of jax that make, of one to three arrays of a shape, another of that shape."""
+    found = {}
+    for primitive in (value for name, value in vars(lax).items() if name.endswith("_p")):
+        for dtype, operands in itertools.product((jnp.float32, jnp.int32), (1, 2, 3)):
+            with contextlib.suppress(Exception):  # each refuses what it is not made for in its own way
+                arrays = [jax.ShapeDtypeStruct((4, 5), dtype)] * operands
+                if getattr(jax.eval_shape(primitive.bind, *arrays), "shape", None) == (4, 5):
+                    found.setdefault(primitive.name, (primitive.bind, dtype, operands))
+    return found
+
+
+@pytest.mark.parametrize("function", [pytest.param(found, id=name) for name, found in functions_of_numbers().items()])
+def test_every_function_of_numbers_lets_units_be_permuted(function):
+    """A primitive that another version of jax brings, and that has no rule, would hide the symmetry of all that use it."""
+    apply, dtype, operands = function
+
+    def network(params, x):
+        hidden = apply(*[(x @ params["w"]).astype(dtype)] * operands)
+        return jnp.real(hidden).astype(x.dtype) @ params["v"]
+
+    params = {"w": jnp.ones((3, 5)), "v": jnp.ones((5, 2))}
+    (group,) = discover(network, params, jnp.ones((4, 3))).groups
+    assert group.size == 5 and {axis.path for axis in group.axes} == {"w", "v"}
 
 
 def mlp(params, x):
