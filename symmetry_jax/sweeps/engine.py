@@ -1,7 +1,7 @@
 """Lifts one run to many: device shard > tile > segment > vmapped runs. Nothing else vmaps over runs.
 
 A tile is the runs computed side by side inside a device. Its size is fixed, and runs are padded to whole tiles, so that a run
-has the same bits whatever sweep it is part of. Record steps and every swept number are traced: one compilation serves all.
+has the same bits whatever sweep it is part of, on any number of devices but one, for which XLA compiles otherwise. Record steps and every swept number are traced: one compilation serves all.
 """
 
 import functools
@@ -224,7 +224,11 @@ def _lift(function: Callable[..., PyTree], layout: Layout) -> Callable[..., PyTr
     """From a function of one run and shared arguments to one of all runs, along the leading axis of its first argument."""
 
     def tiles(runs: PyTree, *shared: PyTree) -> PyTree:
-        return lax.map(lambda run: function(run, *shared), runs, batch_size=layout.tile)
+        count = len(jax.tree.leaves(runs)[0])
+        if count == layout.tile:  # a loop that is done once is none to XLA, which then may round otherwise than in loops
+            runs = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), runs)
+        results = lax.map(lambda run: function(run, *shared), runs, batch_size=layout.tile)
+        return jax.tree.map(lambda leaf: leaf[:count], results)
 
     return _sharded(tiles, layout)
 

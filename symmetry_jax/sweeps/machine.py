@@ -30,10 +30,14 @@ def describe_machine() -> dict[str, Any]:
 
 
 def changes(then: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """What of a machine may change bits, `name then -> here`; the number of devices and processes does not."""
+    """What of a machine may change bits, `name then -> here`.
+
+    XLA compiles otherwise for one device than for several; how many several are, and of how many processes, changes nothing.
+    """
     pairs = [
         *((name, then["versions"].get(name), here["versions"].get(name)) for name in LIBRARIES),
         *((f"devices: {name}", then["devices"][name], here["devices"][name]) for name in ("platform", "kind")),
+        ("devices", *("one" if machine["devices"]["count"] == 1 else "several" for machine in (then, here))),
         ("commit", then["commit"], here["commit"]),
     ]
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]

@@ -250,11 +250,12 @@ def test_settings_that_nothing_confirms_are_refused(copied):
 def test_another_machine_is_told(copied, monkeypatch):
     manifest = sealed.read_sealed(copied / "manifest.json")
     manifest["versions"]["jax"] = "0.1"
-    manifest["devices"]["kind"] = "abacus"
+    manifest["devices"] |= {"kind": "abacus", "count": 1}
     sealed.write_sealed(copied / "manifest.json", manifest)
     shutil.rmtree(copied / "checkpoints" / "001")
     said = run(copied, **WAVES)
-    assert any("jax 0.1 -> " in line and "kind abacus -> cpu" in line for line in said)
+    expected = ("jax 0.1 -> ", "kind abacus -> cpu", "devices one -> several")
+    assert any(all(change in line for change in expected) for line in said)
     assert sealed.read_sealed(copied / "manifest.json")["resumed"][-1]["changed"]
 
 
