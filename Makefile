@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 STUDIES := $(basename $(notdir $(wildcard configs/*.py)))
 
-.PHONY: study smoke answers test test-slow test-all test-oldest bench bench-whole chaos damage devices waves clean
+.PHONY: study smoke answers test test-slow test-all test-oldest bench bench-whole chaos damage devices determinism waves clean
 
 study: $(VENV)/study
 	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=$(WORKDIR)
@@ -51,7 +51,7 @@ bench-whole: $(VENV)/bench
 	$(BIN)/python -m benchmarks.throughput
 
 # what a study survives; each writes its record into trials/results
-chaos damage devices waves: $(VENV)/study
+chaos damage devices determinism waves: $(VENV)/study
 	$(BIN)/python -m trials.$@
 
 clean:

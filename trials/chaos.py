@@ -16,15 +16,27 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from symmetry_jax.sweeps.machine import describe_machine
 from symmetry_jax.sweeps.sealed import write_json
-from trials.studies import SMALL, Command, bits, finish, leftovers, start, study, temporary_folder, walk
+from trials.studies import (
+    SMALL,
+    Command,
+    bits,
+    finish,
+    leave_devices_to_children,
+    leftovers,
+    machine_of,
+    start,
+    study,
+    temporary_folder,
+    walk,
+)
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # half of the kills cannot be heard
 MOMENTS = ("any time", "saving a checkpoint", "writing results")
 STARTING = 3.0  # seconds in which Python itself may not be ready for a signal, where nothing tells when it is
 POLL = 0.001  # seconds
 INTERRUPTED = 75
+UNDISTURBED = "undisturbed"  # the study that was left alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +56,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
     arguments = parser.parse_args()
+    leave_devices_to_children()
     draw, record = random.Random(arguments.seed), {}
     for name, command in {"a small network": study(*SMALL), "a walk of three programs": walk}.items():
         with temporary_folder() as folder:
             record[name] = chaos(command, Path(folder), -(-arguments.kills // 2), draw)
+            machine = machine_of(Path(folder) / UNDISTURBED)
         print(f"\n{name}", *(f"{what}: {found}" for what, found in record[name].items()), sep="\n")
     arguments.results.mkdir(parents=True, exist_ok=True)
-    write_json(arguments.results / "chaos.json", record | {"machine": describe_machine()})
+    write_json(arguments.results / "chaos.json", record | {"machine": machine})
     if any(found[wrong] for found in record.values() for wrong in ("differences", "leftovers", "other_exits")):
         raise SystemExit("a study that was killed is not what it should be")
 
@@ -61,7 +75,7 @@ def chaos(command: Command, folder: Path, kills: int, draw: random.Random) -> di
     Returns:
         Counts of kills, exit codes that should not be, and what differs in studies that were killed: nothing, one hopes.
     """
-    cache, undisturbed = folder / "cache", folder / "undisturbed"
+    cache, undisturbed = folder / "cache", folder / UNDISTURBED
     finish(command, folder / "first", cache)  # compiles
     begun = time.monotonic()
     finish(command, undisturbed, cache)

@@ -1,10 +1,6 @@
 """Whether two work directories of one study hold the same bits: `python -m trials.compare DIR OTHER`.
 
-On a GPU some operations add in any order. Run a study twice as it is, and twice with
-
-    XLA_FLAGS=--xla_gpu_deterministic_ops=true python -m symmetry_jax run --config=configs/symmetry_breakers.py --workdir=DIR
-
-and compare: what differs is told, for results with the largest difference.
+What differs is told, for results with the largest difference.
 """
 
 import argparse

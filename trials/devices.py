@@ -31,7 +31,7 @@ from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.machine import describe_machine
-from symmetry_jax.sweeps.precision import numerics
+from symmetry_jax.sweeps.precision import Precision, numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.sealed import write_json
 from symmetry_jax.sweeps.segments import next_segment
@@ -39,7 +39,7 @@ from trials.studies import temporary_folder
 
 STEPS, RUNS, TILE = 40, 20, 4
 HPARAMS = {"learning_rate": 0.01, "weight_decay": 1e-3, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "adam_eps": 1e-8}
-TRAINED = {  # the model, its optimizer with what that reads, and the precision
+TRAINED: dict[str, tuple[Any, str, tuple[str, ...], Precision]] = {  # the model, its optimizer, what that reads, precision
     "tanh CNN": (CNN((8, 8), 10, (1, 2)), "momentum", ("momentum",), "float32"),
     "ReLU CNN with batch norm": (
         CNN((3, 5), 10, (1, 2), activation=ACTIVATIONS["relu"], batch_norm=True),
@@ -159,10 +159,10 @@ def program(name: str, runs: int) -> Program:
     model, optimizer, read, precision = TRAINED[name]
     symmetry, task, data = model.symmetry((8, 8, 1)), classification(model, 32, "per_seed"), digits()
     start = near_tied(draw(model, INITIALIZERS["lecun"]), symmetry, {next(iter(symmetry)): (0, 1)})
-    hparams = {hparam: [HPARAMS[hparam]] for hparam in ("learning_rate", "weight_decay", *read)}
-    axes = Axes.of({"seed": range(runs // 2), "epsilon": [0.0, 1e-3]} | hparams)
-    measures = (minibatch_loss(), gradient_norm(), evaluate_loss(task))
-    return Program("training", descend(task, OPTIMIZERS[optimizer], start), measures, axes, data, (0, 7, STEPS), {}, precision)
+    axes: dict[str | tuple[str, ...], Any] = {"seed": range(runs // 2), "epsilon": [0.0, 1e-3]}
+    axes |= {name: [HPARAMS[name]] for name in ("learning_rate", "weight_decay", *read)}
+    measures, process = (minibatch_loss(), gradient_norm(), evaluate_loss(task)), descend(task, OPTIMIZERS[optimizer], start)
+    return Program("training", process, measures, Axes.of(axes), data, (0, 7, STEPS), precision=precision)
 
 
 if __name__ == "__main__":

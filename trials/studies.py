@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import numpy as np
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.precision import numerics
+from symmetry_jax.sweeps.sealed import read_sealed
 
 ROOT = Path(__file__).parent.parent
 
+NOTHING: Mapping[str, str] = {}
 Command = Callable[[Path], Sequence[str]]  # from a work directory, what Python is to run
 
 # a small network, trained by Adam in three waves, that saves every few steps
@@ -44,33 +46,45 @@ def walk(workdir: Path) -> Sequence[str]:
     return ["-m", "trials.walking", str(workdir)]
 
 
-def start(command: Command, workdir: Path, cache: Path) -> "subprocess.Popen[bytes]":
+def leave_devices_to_children() -> None:
+    """Lets this process compute on the CPU alone: a GPU's memory is taken by the first that asks for it."""
+    jax.config.update("jax_platforms", "cpu")
+
+
+def start(command: Command, workdir: Path, cache: Path, environment: Mapping[str, str] = NOTHING) -> "subprocess.Popen[bytes]":
     """Starts a study, or goes on with it.
 
     Args:
         command: which.
         workdir: its work directory.
         cache: where compiled programs are kept, so that children after the first start sooner.
+        environment: variables of the child besides those of this process.
     """
     kept = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    variables = {**os.environ, **kept, **environment}
     with log_of(workdir).open("a") as log:
-        return subprocess.Popen(
-            [sys.executable, *command(workdir)], cwd=ROOT, env=os.environ | kept, stdout=log, stderr=subprocess.STDOUT
-        )
+        arguments = [sys.executable, *command(workdir)]
+        return subprocess.Popen(arguments, cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT)
 
 
-def finish(command: Command, workdir: Path, cache: Path) -> str:
-    """Lets a study go on to its end; returns what it said.
+def finish(command: Command, workdir: Path, cache: Path, environment: Mapping[str, str] = NOTHING) -> str:
+    """Lets a study go on to its end, as `start` does; returns what it said.
 
     Raises:
         SystemExit: if it ended in any other way.
     """
     log_of(workdir).unlink(missing_ok=True)
-    code = start(command, workdir, cache).wait()
+    code = start(command, workdir, cache, environment).wait()
     said = log_of(workdir).read_text()
     if code != 0:
         raise SystemExit(f"a study that was left alone ended with {code}:\n{said}")
     return said
+
+
+def machine_of(workdir: Path) -> dict[str, Any]:
+    """What a study was computed on: of its manifest, since this process may have other devices."""
+    manifest = read_sealed(workdir / "manifest.json")
+    return {name: manifest[name] for name in ("started", "versions", "commit", "devices", "processes")}
 
 
 def log_of(workdir: Path) -> Path:
