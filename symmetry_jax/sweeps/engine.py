@@ -1,7 +1,8 @@
 """Lifts one run to many: device shard > tile > segment > vmapped runs. Nothing else vmaps over runs.
 
 A tile is the runs computed side by side inside a device. Its size is fixed, and runs are padded to whole tiles, so that a run
-has the same bits whatever sweep it is part of, on any number of devices but one, for which XLA compiles otherwise. Record steps and every swept number are traced: one compilation serves all.
+has the same bits whatever sweep it is part of, on any number of devices but one, for which XLA compiles otherwise. Record steps
+and every swept number are traced: one compilation serves all.
 """
 
 import functools

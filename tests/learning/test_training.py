@@ -142,7 +142,7 @@ def test_tied_twins_stay_equal_in_every_bit(model, group, lowering, optimizer, p
 
 @pytest.mark.parametrize("width, stays", [(7, False), (8, True)])
 def test_where_a_whole_tied_layer_stays_tied_is_a_matter_of_its_width(width, stays):
-    """XLA on CPU computes the last columns of a product otherwise, unless the width is 8, or one that depends on its version."""
+    """XLA on CPU computes the last columns of a product otherwise, but for widths such as 8; others depend on its version."""
     with numerics("float64"):
         data, model = cast(digits(), "float64"), MLP((width,), 10)
         symmetry = model.symmetry(data.shape)
