@@ -201,6 +201,6 @@ def breaker_picture(results: Results) -> Picture:
     left.set(xscale="log", yscale="log", xlabel="strength", ylabel="first kick")
     right.set(xscale="symlog", yscale="log", xlabel="step", ylabel="distance between the filters")
     right.set_xlim(0, float(runs.step[-1]))
-    for panel in (left, right):
+    for panel in (left, right) if parting else ():
         panel.legend(fontsize=7)
     return Picture("kicks", figure, CAPTION)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import warnings
 
 import pytest
 
@@ -54,6 +55,14 @@ def test_claims_hold_and_the_page_shows_all(workdir):
     assert len(summary["answer"].split("\n\n")[0].splitlines()) == 1
     rows = (workdir / "report" / "sources.csv").read_text().splitlines()
     assert len(rows) == 7 and rows[1].startswith("label_noise,0.0,4,0,,,,0.0,")
+
+
+def test_a_picture_without_anything_that_parts_has_no_legend(results):
+    quiet = results | {"sources": results["sources"].sel(source=["label_noise"])}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = next(picture for picture in STUDY.pictures(quiet) if picture.name == "kicks")
+    assert [panel.get_legend() for panel in picture.figure.axes] == [None, None]
 
 
 def set_last(name, value, **where):
