@@ -9,14 +9,13 @@ but arithmetic can part. On a CPU nothing differs.
 
 import argparse
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.sealed import write_json
 from trials.compare import compare
-from trials.studies import Command, finish, leave_devices_to_children, machine_of, study, temporary_folder
+from trials.studies import Command, finish, leave_devices_to_children, machine_of, record_name, study, temporary_folder
 
 MODES = {"as it is": "", "deterministic operations": "--xla_gpu_deterministic_ops=true"}
 SOURCES = study(
@@ -45,10 +44,9 @@ def main() -> None:
         apart = [f"{what}: {told(arrays)}" for what, arrays in differences.items()]
         units = [f"{where}: units parted in {counts}" for where, counts in parted.get(mode, {}).items()]
         print(mode, *apart, *units, sep="\n  ")
-    kind = re.sub(r"[^a-z0-9]+", "_", machine["devices"]["kind"].lower()).strip("_")
     arguments.results.mkdir(parents=True, exist_ok=True)
     record = {"differ_from_the_first": found, "runs_whose_units_parted": parted, "machine": machine}
-    write_json(arguments.results / f"determinism_{kind}.json", record)
+    write_json(arguments.results / record_name("determinism", machine), record)
     if any(found["deterministic operations"].values()):
         raise SystemExit("deterministic operations do not repeat their bits")
 

@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import itertools
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from symmetry_jax.sweeps.precision import Precision, numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.sealed import write_json
 from symmetry_jax.sweeps.segments import next_segment
-from trials.studies import temporary_folder
+from trials.studies import record_name, temporary_folder
 
 STEPS, RUNS, TILE = 40, 20, 4
 HPARAMS = {"learning_rate": 0.01, "weight_decay": 1e-3, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "adam_eps": 1e-8}
@@ -63,10 +62,10 @@ def main() -> None:
     with temporary_folder() as folder:
         name = next(iter(TRAINED))
         found[name]["saved_and_restored_on"] = restore_on_each(program(name, RUNS), Path(folder))
-    kind = re.sub(r"[^a-z0-9]+", "_", jax.devices()[0].device_kind.lower()).strip("_")
+    machine = describe_machine()
     arguments.results.mkdir(parents=True, exist_ok=True)
-    record = {"xla_flags": os.environ.get("XLA_FLAGS", ""), "trained": found, "machine": describe_machine()}
-    write_json(arguments.results / f"devices_{kind}.json", record)
+    record = {"xla_flags": os.environ.get("XLA_FLAGS", ""), "trained": found, "machine": machine}
+    write_json(arguments.results / record_name("devices", machine), record)
     for name, digests in found.items():
         print(f"{name}: {_told(digests['all_runs'])}")
     wrong = [f"{name}: {what}" for name, digests in found.items() for what in differences(digests)]

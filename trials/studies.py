@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -85,6 +86,11 @@ def machine_of(workdir: Path) -> dict[str, Any]:
     """What a study was computed on: of its manifest, since this process may have other devices."""
     manifest = read_sealed(workdir / "manifest.json")
     return {name: manifest[name] for name in ("started", "versions", "commit", "devices", "processes")}
+
+
+def record_name(trial: str, machine: Mapping[str, Any]) -> str:
+    """The file of a record that depends on the kind of device."""
+    return f"{trial}_{re.sub(r'[^a-z0-9]+', '_', machine['devices']['kind'].lower()).strip('_')}.json"
 
 
 def log_of(workdir: Path) -> Path:
