@@ -4,7 +4,7 @@
 
 Perceptrons of one to five weight layers on scikit-learn's handwritten digits, all weights of which start at one constant. For
 every array the step of its first move, the size of its first gradient and the rank it ever has are predicted without running a
-network, and then measured. Presets: `smoke` (half a minute), none (about twelve minutes on two cores), `full` (an accelerator).
+network, and then measured. Presets: `smoke` (half a minute), none (about five minutes on two cores), `full` (an accelerator).
 """
 
 from ml_collections import ConfigDict
