@@ -11,7 +11,7 @@ Found: minibatches, momentum, Adam, weight decay, augmentation, batch norm, nois
 in 528 runs. Dropout on the filters, noise on gradients and weights, rounding and unequal fan-out part them at once, by what
 closed forms give. In float64 all widths but 2, 4 and multiples of 8 lose the tie to the last bit of a sum (in float32 one does,
 49); the step at which that is seen is told to 2% by the transverse exponent, and held ties are kept. That was with jax 0.10.2;
-with 0.12.0 it is other widths, 16 among them.
+with 0.12.0.1 it is other widths, 16 among them.
 """
 
 from ml_collections import ConfigDict

@@ -11,7 +11,7 @@ from symmetry_jax.reports.growth import along
 from symmetry_jax.reports.speed import first_step_at
 from symmetry_jax.sweeps.study import Claim, Picture, Results
 
-KEPT = (2, 4, 8, 16, 32, 64, 128)  # widths at which units were never seen to part (XLA on x86 processors)
+KEPT = (2, 4, 8, 16, 32, 64, 128)  # widths at which units never parted (XLA on x86; with jax 0.12.0.1 they do at 16)
 SEEN = 0.01  # a distance between units that can be seen
 TINY = 1e-300  # stands for a distance of 0 in a logarithm
 NEAR = 0.1  # how far off the step may be, as a fraction, at which it is reached

@@ -1,7 +1,7 @@
 """Lifts one run to many: device shard > tile > segment > vmapped runs. Nothing else vmaps over runs.
 
 A tile is the runs computed side by side inside a device. Its size is fixed, and runs are padded to whole tiles, so that a run
-has the same bits whatever sweep it is part of, on any number of devices but one, for which XLA compiles otherwise. Record steps
+has the same bits whatever sweep it is part of, on one device, and on any several: XLA compiles otherwise for one. Record steps
 and every swept number are traced: one compilation serves all.
 """
 
@@ -226,7 +226,9 @@ def _lift(function: Callable[..., PyTree], layout: Layout) -> Callable[..., PyTr
 
     def tiles(runs: PyTree, *shared: PyTree) -> PyTree:
         count = len(jax.tree.leaves(runs)[0])
-        if count == layout.tile:  # a loop that is done once is none to XLA, which then may round otherwise than in loops
+        # Twice, where once would do: a loop that is done once is none to XLA, which then rounds otherwise in starts (jax 0.12).
+        # Segments, which are loops inside, were not seen to depend on it.
+        if count == layout.tile:
             runs = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), runs)
         results = lax.map(lambda run: function(run, *shared), runs, batch_size=layout.tile)
         return jax.tree.map(lambda leaf: leaf[:count], results)

@@ -32,7 +32,8 @@ def describe_machine() -> dict[str, Any]:
 def changes(then: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """What of a machine may change bits, `name then -> here`.
 
-    XLA compiles otherwise for one device than for several; how many several are, and of how many processes, changes nothing.
+    XLA compiles otherwise for one device than for several; how many several are, and of how many processes, changed nothing
+    where it was tried.
     """
     pairs = [
         *((name, then["versions"].get(name), here["versions"].get(name)) for name in LIBRARIES),

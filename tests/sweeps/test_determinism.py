@@ -20,9 +20,9 @@ def test_on_a_cpu_every_bit_is_repeated(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "determinism_cpu.json").read_text())
-    assert not any(arrays for found in record["differ_from_the_first"].values() for arrays in found.values())
-    assert list(record["runs_whose_units_parted"]) == MODES
-    for counts in record["runs_whose_units_parted"].values():
+    assert not any(arrays for found in record["differences"].values() for arrays in found.values())
+    assert list(record["units_parted"]) == MODES
+    for counts in record["units_parted"].values():
         assert counts["source minibatches"] == "0 of 16 runs" and set(counts) >= {"width 7", "width 8"}
     assert record["machine"]["devices"]["platform"] == "cpu"
 

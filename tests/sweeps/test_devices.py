@@ -16,7 +16,6 @@ ALLOCATE = """
 import ctypes, threading
 from symmetry_jax import use_all_cores
 from symmetry_jax.sweeps.devices import core_count
-from trials import devices
 
 use_all_cores()
 threads = 8 * core_count() + 20

@@ -137,6 +137,8 @@ ACTIVATIONS = {
     "compared with another unit's bound": (lambda h: h * (h > jnp.mean(h, axis=1, keepdims=True)).astype(h.dtype), [], []),
     "a unit with two powers": (lambda h: h + h**2, [], []),
 }
+if hasattr(jax.lax, "one_minus_square"):  # since jax 0.11.2, in the derivative of tanh
+    ACTIVATIONS["one minus square"] = (jax.lax.one_minus_square, [FAN_IN], [])
 
 
 @pytest.mark.parametrize(("activation", "signs", "scales"), ACTIVATIONS.values(), ids=ACTIVATIONS)
