@@ -1,4 +1,4 @@
-"""Kills a study at random moments and lets it go on: `make chaos`, about a quarter of an hour.
+"""Kills a study at random moments and lets it go on: `make chaos`, about ten minutes.
 
 A moment is any time after the start of the process, or while a checkpoint is being written, or just after the results changed.
 In the end every bit is compared with those of a study that was left alone. The record of the last run is `results/chaos.json`.

@@ -1,4 +1,4 @@
-"""Damages every file of a work directory in turn and lets the study go on: `make damage`, a few minutes.
+"""Damages every file of a work directory in turn and lets the study go on: `make damage`, a quarter of an hour.
 
 Each file of a study, finished or killed half-way, has one bit changed, or is cut in half, emptied or removed. What can then be
 loaded of it must be right; and the study is run again, and must end with the bits of one that was left alone. The record of the
