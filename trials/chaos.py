@@ -4,7 +4,6 @@ A moment is any time after the start of the process, or while a checkpoint is be
 In the end every bit is compared with those of a study that was left alone. The record of the last run is `results/chaos.json`.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import random
@@ -25,6 +24,7 @@ from trials.studies import (
     leave_devices_to_children,
     leftovers,
     machine_of,
+    record_parser,
     start,
     study,
     temporary_folder,
@@ -51,10 +51,9 @@ class Kill:
 
 def main() -> None:
     """Kills until there were enough, prints a summary and writes the record; fails if a bit differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record_parser(__doc__)
     parser.add_argument("--kills", type=int, default=100, help="kills for the record, half of them of each study")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
     arguments = parser.parse_args()
     leave_devices_to_children()
     draw, record = random.Random(arguments.seed), {}

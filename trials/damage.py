@@ -5,7 +5,6 @@ loaded of it must be right; and the study is run again, and must end with the bi
 last run is `results/damage.json`.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import io
@@ -22,7 +21,7 @@ from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.devices import use_all_cores
 from symmetry_jax.sweeps.machine import describe_machine
 from symmetry_jax.sweeps.sealed import write_json
-from trials.studies import ROOT, bits, bits_of_results, temporary_folder
+from trials.studies import ROOT, bits, bits_of_results, record_parser, temporary_folder
 from trials.walks import run
 
 HALF_WAY = "checkpoints/000/0001"  # of the second wave of the first program
@@ -62,9 +61,7 @@ class Outcome:
 
 def main() -> None:
     """Damages everything, prints a table and writes the record; fails if a number was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
-    arguments = parser.parse_args()
+    arguments = record_parser(__doc__).parse_args()
     use_all_cores()
     with temporary_folder() as name:
         folder = Path(name)

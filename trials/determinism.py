@@ -7,7 +7,6 @@ which arrays differ from those computed first, and between the two modes, and in
 arithmetic can part. On a CPU nothing differs.
 """
 
-import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,16 @@ from pathlib import Path
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.sealed import write_json
 from trials.compare import compare
-from trials.studies import Command, finish, leave_devices_to_children, machine_of, record_name, study, temporary_folder
+from trials.studies import (
+    Command,
+    finish,
+    leave_devices_to_children,
+    machine_of,
+    record_name,
+    record_parser,
+    study,
+    temporary_folder,
+)
 
 MODES = {"as it is": "", "deterministic operations": "--xla_gpu_deterministic_ops=true"}
 SOURCES = study(
@@ -33,9 +41,7 @@ SOURCES = study(
 
 def main() -> None:
     """Prints and writes what was found; fails if deterministic operations do not repeat their bits."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
-    arguments = parser.parse_args()
+    arguments = record_parser(__doc__).parse_args()
     leave_devices_to_children()
     with temporary_folder() as folder:
         found = repeat(SOURCES, Path(folder))

@@ -7,7 +7,7 @@ On a GPU run it with and without `XLA_FLAGS=--xla_gpu_deterministic_ops=true`; t
 that two of them can be compared.
 """
 
-import argparse
+import functools
 import hashlib
 import itertools
 import os
@@ -34,7 +34,7 @@ from symmetry_jax.sweeps.precision import Precision, numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.sealed import write_json
 from symmetry_jax.sweeps.segments import next_segment
-from trials.studies import record_name, temporary_folder
+from trials.studies import record_name, record_parser, temporary_folder
 
 STEPS, RUNS, TILE = 40, 20, 4
 HPARAMS = {"learning_rate": 0.01, "weight_decay": 1e-3, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "adam_eps": 1e-8}
@@ -54,9 +54,7 @@ Digests = Mapping[str, str]  # by where it was computed: a number of devices, or
 
 def main() -> None:
     """Prints and writes what was found; fails if bits differ that should not."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
-    arguments = parser.parse_args()
+    arguments = record_parser(__doc__).parse_args()
     jax.config.update("jax_num_cpu_devices", 8)
     found = {name: train_on_each(name) for name in TRAINED}
     with temporary_folder() as folder:
@@ -153,8 +151,9 @@ def advance(engine: Engine, states: State | None, begin: int, end: int) -> tuple
     return states, readings | engine.read_ends(states, end)
 
 
+@functools.cache
 def program(name: str, runs: int) -> Program:
-    """The training of so many near-tied networks."""
+    """The training of so many near-tied networks, one for all engines: compiled once for each number of devices."""
     model, optimizer, read, precision = TRAINED[name]
     symmetry, task, data = model.symmetry((8, 8, 1)), classification(model, 32, "per_seed"), digits()
     start = near_tied(draw(model, INITIALIZERS["lecun"]), symmetry, {next(iter(symmetry)): (0, 1)})

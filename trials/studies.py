@@ -1,5 +1,6 @@
 """A study in a child process, and everything that it found, in bits."""
 
+import argparse
 import hashlib
 import os
 import re
@@ -86,6 +87,13 @@ def machine_of(workdir: Path) -> dict[str, Any]:
     """What a study was computed on: of its manifest, since this process may have other devices."""
     manifest = read_sealed(workdir / "manifest.json")
     return {name: manifest[name] for name in ("started", "versions", "commit", "devices", "processes")}
+
+
+def record_parser(description: str | None) -> argparse.ArgumentParser:
+    """The command line of a trial: `--results` is the folder of its record."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=ROOT / "trials" / "results", help="where the record is written")
+    return parser
 
 
 def record_name(trial: str, machine: Mapping[str, Any]) -> str:

@@ -4,13 +4,12 @@ The same small training with 10,000 and with 100,000 runs, 2,048 of them residen
 `results/waves.json`.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from symmetry_jax.sweeps.machine import describe_machine
 from symmetry_jax.sweeps.sealed import read_sealed, write_json
-from trials.studies import finish, study, temporary_folder
+from trials.studies import finish, record_parser, study, temporary_folder
 
 SEEDS = (2_500, 25_000)  # at four sizes of epsilon
 TINY = (
@@ -28,9 +27,7 @@ TINY = (
 
 def main() -> None:
     """Runs both sweeps, prints what they took and writes the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the record is written")
-    arguments = parser.parse_args()
+    arguments = record_parser(__doc__).parse_args()
     with temporary_folder() as folder:
         _run(Path(folder), "first", SEEDS[0])  # compiles, which takes memory too
         sweeps = [_run(Path(folder), "recorded", seeds) for seeds in SEEDS]
