@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from symmetry_jax.learning.convolution import Lowering, lowered
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Readings, State, read_all
+from symmetry_jax.sweeps import machine
 from symmetry_jax.sweeps.hosts import gather
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
@@ -115,8 +116,9 @@ class Engine:
 
     def start(self, previous: State | None = None, wave: int = 0) -> State:
         """The states at step 0, with a leading axis of padded runs; `previous`: final states of an earlier program."""
+        self._make_room()
         with numerics(self.program.precision):
-            start = _jitted_start(self.mesh.devices.flat[0].platform)
+            start = _jitted_start(self._platform)
             return start((self._hparams_of(wave), previous), self._data, **self._static)
 
     def advance(self, states: State, segment: Segment, wave: int = 0) -> tuple[State, dict[str, np.ndarray]]:
@@ -176,6 +178,7 @@ class Engine:
     @functools.cached_property
     def compiled(self) -> Compiled:
         """A segment of a study, compiled before it is first computed."""
+        self._make_room()
         begun = time.perf_counter()
         measures = self._measures("records")
         with numerics(self.program.precision):
@@ -183,6 +186,16 @@ class Engine:
             needs = _segment.lower(*arguments, measures=measures, **self._static).compile().memory_analysis()
         beside = self.state_bytes() * self.padded_runs // self.mesh.size  # states being saved, or that a program starts from
         return Compiled(_bytes(needs) + beside if needs else 0, time.perf_counter() - begun)
+
+    def _make_room(self) -> None:
+        """Lets go of what was compiled, of all programs, where there is hardly room for more; the cache folder still has it."""
+        if machine.is_crowded():
+            for jitted in (_jitted_start(self._platform), _segment, _read_ends):
+                jitted.clear_cache()
+
+    @property
+    def _platform(self) -> str:
+        return self.mesh.devices.flat[0].platform
 
     @functools.cached_property
     def _data(self) -> PyTree:

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import psutil
 
+MAPPINGS_SHARE = 0.5  # of the memory mappings that Linux grants a process, beyond which it is crowded
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray", "zarr", "ml-collections")
 
 
@@ -54,6 +55,19 @@ def device_memory() -> int:
     device = jax.local_devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     return int(stats["bytes_limit"]) if stats else host_memory() // jax.local_device_count()
+
+
+def is_crowded() -> bool:
+    """Whether this process uses up the memory mappings that Linux grants it, 65,530 by default; without one more it crashes.
+
+    XLA on CPU takes 300 to 900 of them for a compiled program.
+    """
+    try:
+        granted = int(Path("/proc/sys/vm/max_map_count").read_text())
+        with Path("/proc/self/maps").open("rb") as mappings:
+            return sum(1 for _ in mappings) > MAPPINGS_SHARE * granted
+    except OSError:  # another system, which counts none
+        return False
 
 
 def free_disk(folder: Path) -> int:

@@ -1,6 +1,8 @@
 """The engine: many runs are what one run is, in every bit."""
 
 import dataclasses
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +20,7 @@ from symmetry_jax.learning.tasks import classification
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.separation import twin_separation
 from symmetry_jax.measures.training import evaluate_accuracy, gradient_norm, minibatch_loss
+from symmetry_jax.sweeps import machine
 from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.precision import cast, numerics
@@ -230,3 +233,23 @@ def test_new_states_take_the_place_of_those_they_come_from():
 
     state = 1000 * 4
     assert 2 * state <= (needs(4096) - needs(1024)) / 3072 < 2.5 * state
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not count mappings")
+def test_programs_without_end_pass_through_one_process(monkeypatch):
+    """Each has memory mappings, of which Linux grants a process so many; without one more XLA crashes."""
+
+    def mappings():
+        return len(Path("/proc/self/maps").read_bytes().splitlines())
+
+    def after_another_program():
+        process = Process(lambda *given: walk_init(*given), lambda *given: walk_step(*given))
+        sweep(process, (position(), position("ends")), WALK_AXES, 7, records=8)
+        return mappings()
+
+    begun = after_another_program()
+    each = after_another_program() - begun
+    assert each > 0
+    granted = int(Path("/proc/sys/vm/max_map_count").read_text())
+    monkeypatch.setattr(machine, "MAPPINGS_SHARE", (begun + 6 * each) / granted)
+    assert max(after_another_program() for _ in range(25)) < begun + 12 * each
