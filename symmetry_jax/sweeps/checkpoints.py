@@ -18,9 +18,9 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from symmetry_jax.errors import DamagedError, reason
+from symmetry_jax.errors import DamagedError, damage, reason
 from symmetry_jax.learning.process import PyTree
-from symmetry_jax.sweeps.hosts import anywhere, combine
+from symmetry_jax.sweeps.hosts import anywhere, combine, gather, is_first
 
 STATES, LABEL = "states", "label"
 DIGEST_BYTES = 32
@@ -71,6 +71,7 @@ class Checkpoints:
 
         Raises:
             DamagedError: on every host, with what is wrong.
+            OSError: on every host, if it cannot be read now for a fault of a machine.
         """
         read = functools.partial(self._read, step)
         self.shapes(step)  # whoever reads it without a target needs these
@@ -126,14 +127,25 @@ def _writing() -> Iterator[None]:
 
 
 def _attempt(function: Callable[[], Answer]) -> Answer:
-    """What a function returns; orbax and tensorstore raise whatever the damage made them stumble over."""
-    answer, wrong = None, "another host cannot read it"
+    """What a function returns; orbax and tensorstore raise whatever the damage made them stumble over.
+
+    Raises:
+        DamagedError: on every host, if one of them cannot read what is there.
+        OSError: on every host, if that is the fault of one of them.
+    """
+    answer, wrong = None, DamagedError("another host cannot read it")
+    fault: OSError | None = None
     try:
         answer = function()
     except Exception as error:
-        wrong = reason(error)
+        try:
+            wrong = damage(error)
+        except OSError as of_this_machine:
+            fault = of_this_machine
+    if anywhere(fault is not None):
+        raise fault or OSError("another host cannot read a checkpoint")
     if anywhere(answer is None):
-        raise DamagedError(wrong)
+        raise wrong
     assert answer is not None
     return answer
 
@@ -159,12 +171,22 @@ def _differences(label: Any, found: dict[str, Any]) -> list[str]:
 def _digest(leaf: jax.Array, runs: int, tile: int) -> str:
     """Of the runs of a leaf, without padding: sha256 of dtype, shape of a run, and the digest of every tile in turn."""
     tiles = np.zeros((math.ceil(runs / tile), DIGEST_BYTES), np.uint8)
-    for shard in leaf.addressable_shards:
-        first = shard.index[0].start or 0
-        rows = np.asarray(shard.data)[: max(runs - first, 0)]
+    for first, block in _blocks(leaf, tile):
+        rows = block[: max(runs - first, 0)]
         for begin in range(0, len(rows), tile):
             content = np.ascontiguousarray(rows[begin : begin + tile])
             tiles[(first + begin) // tile] = np.frombuffer(hashlib.sha256(content.data).digest(), np.uint8)
     total = hashlib.sha256(f"{leaf.dtype} {leaf.shape[1:]}".encode())
     total.update(combine(tiles).tobytes())
     return total.hexdigest()
+
+
+def _blocks(leaf: jax.Array, tile: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Runs of a leaf that begin with a whole tile, with the number of the first; each run on one host alone."""
+    if leaf.shape[0] // leaf.sharding.num_devices % tile == 0:
+        for shard in leaf.addressable_shards:
+            yield shard.index[0].start or 0, np.asarray(shard.data)
+    else:  # states of a study with other tiles, of which this one is a fork
+        everywhere = gather(leaf)
+        if is_first():
+            yield 0, np.asarray(everywhere)

@@ -100,6 +100,11 @@ class Engine:
         return engine
 
     @property
+    def layout(self) -> dict[str, Any]:
+        """What bits depend on beside the program, and how runs pass: tile, lowering and runs of a wave, as plain data."""
+        return {"tile": self.tile, "lowering": self.lowering, "wave": self.wave}
+
+    @property
     def waves(self) -> int:
         """Waves in which all runs pass."""
         return math.ceil(self.program.axes.size / self.wave)
@@ -189,6 +194,7 @@ class Engine:
 
     def _make_room(self) -> None:
         """Lets go of what was compiled, of all programs, where there is hardly room for more; the cache folder still has it."""
+        jitted: Any
         if machine.is_crowded():
             for jitted in (_jitted_start(self._platform), _segment, _read_ends):
                 jitted.clear_cache()

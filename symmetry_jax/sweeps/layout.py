@@ -1,5 +1,6 @@
 """How a study is laid out on the machine: the tile and the waves of its programs, and whether there is room for them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def lay_out(programs: Sequence[Program], config: ConfigDict, known: Mapping[str,
     tile = known.get("tile") or config.tile or default_tile()
     lowering: Lowering = known.get("lowering") or config.get("lowering") or "patches"
     engines = [Engine(program, tile, lowering=lowering) for program in _in_order(programs)]
-    wave = known.get("wave") or config.wave or on_first(lambda: min(map(_fitting_wave, engines)))  # hosts have other memory
+    wave = config.wave or known.get("wave") or on_first(lambda: min(map(_fitting_wave, engines)))  # hosts have other memory
     for engine in engines:
         engine.limit(wave)
     return engines
@@ -47,15 +48,21 @@ def _in_order(programs: Sequence[Program]) -> Sequence[Program]:
     return programs
 
 
-def check_tiles(engines: Sequence[Engine]) -> None:
-    """Raises InputError if a tile is more than a device holds."""
+def check_memory(engines: Sequence[Engine]) -> None:
+    """Raises InputError if the states of a tile, or of a wave, are more than the devices hold."""
     memory = machine.device_memory()
     for engine in engines:
-        tile = engine.state_bytes() * engine.tile
+        tile, wave = engine.state_bytes() * engine.tile, engine.state_bytes() * engine.padded_runs
         if tile > memory:
             raise InputError(
                 f"tile={engine.tile}: the states of a tile of {engine.program.label} take {_size(tile)}, and a device has "
                 f"{_size(memory)}: make it smaller"
+            )
+        if wave > memory * engine.mesh.size:
+            raise InputError(
+                f"wave={engine.wave}: the states of a wave of {engine.program.label} take {_size(wave)}, and "
+                f"{engine.mesh.size} devices have {_size(memory)} each: make it smaller, or go on with "
+                f"{math.ceil(wave / memory)} or more"
             )
 
 

@@ -20,7 +20,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from symmetry_jax.errors import DamagedError, InputError, reason
+from symmetry_jax.errors import DamagedError, InputError, damage
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.segments import RECORDS
 from symmetry_jax.sweeps.tracing import Shapes
@@ -28,6 +28,7 @@ from symmetry_jax.sweeps.tracing import Shapes
 RECORD, END = "step", "end"
 ENDS = ("first", "last")
 FOLDER = "results.zarr"
+LAYOUT = ("tile", "lowering", "wave")
 WRITTEN, LABELS = "written", "labels_sha256"
 
 
@@ -46,10 +47,12 @@ class Group:
 
     Attributes:
         flat: the labelled arrays, (run, step or end, ...), read when they are used.
+        layout: tile, lowering and runs of a wave that it was computed with.
         wave: runs of a wave.
 
     Raises:
         DamagedError: if the group or its labels cannot be read, or are not what was written.
+        OSError: if that is this machine's fault.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,10 +61,11 @@ class Group:
                 warnings.simplefilter("ignore")  # zarr warns of what it does not recognize, which the digest will tell
                 self.flat = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
             whole = self.flat.attrs[LABELS] == _digest_labels(self.flat)
+            self.layout = {name: self.flat.attrs.get(name) for name in LAYOUT}
             self.wave = int(self.flat.attrs["wave"])
             self._written = [tuple(row) for row in self.flat.attrs[WRITTEN]]
         except Exception as error:  # whatever zarr, xarray or json stumble over
-            raise DamagedError(reason(error)) from error
+            raise damage(error) from error
         if not whole:
             raise DamagedError("its labels are not what was written")
 
@@ -70,11 +74,12 @@ class Group:
 
         Raises:
             DamagedError: if something cannot be read.
+            OSError: if that is this machine's fault.
         """
         try:
             self.flat.load()
-        except Exception as error:  # a checksum, a codec, a file that cannot be read
-            raise DamagedError(reason(error)) from error
+        except Exception as error:  # a checksum, a codec, a file that is not there
+            raise damage(error) from error
 
     def reached(self, wave: int, dim: str) -> int:
         """Records (dim `step`) or ends (dim `end`) of a wave that were written, from the first on."""
@@ -96,7 +101,8 @@ class Group:
         region = self.flat.isel({"run": slice(wave * self.wave, (wave + 1) * self.wave), dim: slice(first, last)})
         try:
             values = {str(name): array.values for name, array in region.data_vars.items() if dim in array.dims}
-        except Exception:  # a checksum, a codec, a file that cannot be read
+        except Exception as error:  # a checksum, a codec, a file that is not there
+            damage(error)
             return False
         return digest == _digest(values)
 
@@ -108,7 +114,7 @@ class Writer:
         path: of the group. If it holds what this program wrote, that is kept; what is damaged is replaced.
         program: the program.
         shapes: shape and dtype of every measure, for one run and one record.
-        wave: runs of a wave.
+        layout: tile, lowering and runs of a wave, as `Engine.layout` tells them.
 
     Attributes:
         replaced: why what was there was replaced; none if nothing was.
@@ -118,9 +124,9 @@ class Writer:
         InputError: if there are whole results of another program.
     """
 
-    def __init__(self, path: Path, program: Program, shapes: Shapes, wave: int) -> None:
-        self._path, self._program, self._wave = path, program, wave
-        self._labels, self._shapes = _labels(program, shapes, wave), shapes
+    def __init__(self, path: Path, program: Program, shapes: Shapes, layout: Mapping[str, Any]) -> None:
+        self._path, self._program, self._wave = path, program, layout["wave"]
+        self._labels, self._shapes = _labels(program, shapes, layout), shapes
         for left in path.rglob("*.partial"):  # by a process that was killed while it wrote
             left.unlink()
         self.replaced = _damage(path, self._labels) if path.exists() else None
@@ -208,13 +214,13 @@ def _create(path: Path, program: Program, shapes: Shapes, wave: int, labels: xr.
         )
 
 
-def _labels(program: Program, shapes: Shapes, wave: int) -> xr.Dataset:
+def _labels(program: Program, shapes: Shapes, layout: Mapping[str, Any]) -> xr.Dataset:
     """What the group of a program holds before anything is written, with the digest of it."""
     arrays = {}
     for measure in program.measures:
         blank = np.broadcast_to(np.zeros((), shapes[measure.name].dtype), _shape(program, measure.name, shapes))
         arrays[measure.name] = xr.Variable(dims(program, measure.name), blank, {"units": measure.unit})
-    labels = xr.Dataset(arrays, coordinates(program), {**attributes(program), "wave": wave, WRITTEN: []})
+    labels = xr.Dataset(arrays, coordinates(program), {**attributes(program), **layout, WRITTEN: []})
     return labels.assign_attrs({LABELS: _digest_labels(labels)})
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import errno
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.forking import Origin, copy_origins, find_origins, forked_states
 from symmetry_jax.sweeps.hosts import anywhere, is_first, on_first
 from symmetry_jax.sweeps.interruption import Interruption
-from symmetry_jax.sweeps.layout import check_disk, check_tiles, describe, lay_out
+from symmetry_jax.sweeps.layout import check_disk, check_memory, describe, lay_out
 from symmetry_jax.sweeps.manifest import Manifest
 from symmetry_jax.sweeps.pace import Pace
 from symmetry_jax.sweeps.precision import numerics
@@ -35,11 +36,11 @@ from symmetry_jax.sweeps.workdir import (
     CONFIG,
     FORKED,
     MANIFEST,
+    Lock,
     as_json,
     check_settings,
     checkpoint_folder,
     is_new,
-    locked,
     read_manifest,
     settings_digest,
 )
@@ -67,16 +68,16 @@ def run_study(
     say = say if is_first() else _say_nothing
     _check_host(config)
     settings = as_json(config)
-    with contextlib.ExitStack() as held, _told(workdir):
-        known = on_first(lambda: _enter(held, workdir, settings, fork, say))
+    with Lock(workdir) as lock, _told(workdir):
+        known = on_first(lambda: _enter(lock, workdir, settings, fork, say))
         engines: Sequence[Engine] = lay_out(study.build(config), config, known or {})
-        check_tiles(engines)
+        check_memory(engines)
         for line in describe(engines):
             say(line)
         if known is None:
             on_first(lambda: check_disk(engines, workdir))
             origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
-            on_first(lambda: _found(held, workdir, settings, fork, origins, engines, say))
+            on_first(lambda: _found(lock, workdir, settings, fork, origins, engines, say))
         calibration: dict[str, Any] = {}
         if "tile" not in (known or {}):
             engines, calibration = _measured(engines, config, say)
@@ -119,13 +120,13 @@ def _measured(engines: Sequence[Engine], config: ConfigDict, say: Say) -> tuple[
     return engines, {"trials": trials, "predicted_seconds": seconds, "seconds": round(time.perf_counter() - begun, 3)}
 
 
-def _enter(
-    held: contextlib.ExitStack, workdir: Path, settings: dict[str, Any], fork: Path | None, say: Say
-) -> dict[str, Any] | None:
+def _enter(lock: Lock, workdir: Path, settings: dict[str, Any], fork: Path | None, say: Say) -> dict[str, Any] | None:
     """Locks a work directory in which this study was begun, and returns what its manifest knows; None for a new directory."""
-    if is_new(workdir):
+    new = is_new(workdir)
+    if lock.is_there or not new:
+        lock.take()
+    if new:
         return None
-    held.enter_context(locked(workdir))
     damage = check_settings(workdir, settings)
     for line in damage:
         say(line)
@@ -136,25 +137,24 @@ def _enter(
         known = {}
     if not known and (workdir / RESULTS).exists():
         say(f"{workdir / MANIFEST} is damaged or missing: it begins anew")
-        known = {"note": "an earlier manifest was damaged: what it told of versions, devices and times is lost"} | _wave(
-            workdir
-        )
+        lost = "an earlier manifest was damaged: what it told of versions, devices and times is lost"
+        known = {"note": lost} | _layout(workdir)
     if fork is not None and not (workdir / FORKED).exists():
         raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds one")
     return known
 
 
-def _wave(workdir: Path) -> dict[str, int]:
-    """The runs of a wave, as the results know them."""
-    waves = []
+def _layout(workdir: Path) -> dict[str, Any]:
+    """Tile, lowering and runs of a wave, as the results know them."""
+    layouts = []
     for path in (workdir / RESULTS).glob("[0-9]*"):
         with contextlib.suppress(DamagedError):
-            waves.append(Group(path).wave)
-    return {"wave": max(waves)} if waves else {}
+            layouts.append(Group(path).layout)
+    return max(layouts, key=lambda layout: layout["wave"], default={})
 
 
 def _found(
-    held: contextlib.ExitStack,
+    lock: Lock,
     workdir: Path,
     settings: dict[str, Any],
     fork: Path | None,
@@ -167,11 +167,14 @@ def _found(
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--workdir={workdir} cannot be made: {error.strerror}") from error
-    held.enter_context(locked(workdir))
+    lock.take()
+    if not is_new(workdir):
+        raise InputError(f"--workdir={workdir}: another process began a study there just now")
     if fork is not None:
         for index, engine in enumerate(engines):
-            start = f"from step {origins[index].step} in {fork}" if index in origins else "afresh"
-            say(f"{engine.program.label} starts {start}")
+            if engine.program.after is None:
+                start = f"from step {origins[index].step} in {fork}" if index in origins else "afresh"
+                say(f"{engine.program.label} starts {start}")
         copy_origins(fork, workdir, engines, origins)
     write_json(workdir / CONFIG, settings)
 
@@ -200,7 +203,7 @@ class _Study:
     def compute(self, index: int) -> None:
         """Computes what is left of a program."""
         engine = self._engines[index]
-        writer = Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.wave) if is_first() else None
+        writer = Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.layout) if is_first() else None
         if writer and writer.replaced:
             self._say(f"{engine.program.label}: its results are damaged ({writer.replaced})")
         begun, compiled, done = time.perf_counter(), compile_seconds(), 0
@@ -241,6 +244,8 @@ class _Study:
             return checkpoints.restore(earlier.program.steps, earlier.abstract_states())
 
     def _checkpoints(self, index: int, number: int) -> Checkpoints:
+        if not (self._workdir / CONFIG).exists():  # orbax would make the folders again, around nothing but this
+            raise FileNotFoundError(errno.ENOENT, "it is gone")
         engine = self._engines[index]
         runs = engine.runs(number)
         identity = {
@@ -255,16 +260,18 @@ class _Study:
 
 @contextlib.contextmanager
 def _told(workdir: Path) -> Iterator[None]:
-    """A disk that is full, or a folder that is gone, is told in one line."""
+    """A disk that is full or does not answer, or a folder that is gone, is told in one line."""
     try:
         yield
     except BrokenPipeError:  # of whoever listened
         raise
     except OSError as error:
         raise InputError(
-            f"--workdir={workdir} cannot be written ({error.strerror or error}): what was saved before is safe, and the same "
-            "command goes on"
+            f"--workdir={workdir} cannot be read or written ({error.strerror or error}): what was saved before is safe, and "
+            "the same command goes on"
         ) from error
+    except DamagedError as error:
+        raise InputError(f"--workdir={workdir} was damaged meanwhile ({error}): the same command repairs it") from error
 
 
 def _summary(program: Program, run_steps: int, seconds: float, compiling: float) -> dict[str, Any]:

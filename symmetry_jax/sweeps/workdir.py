@@ -1,10 +1,9 @@
 """A work directory: everything a study leaves behind, with what is needed to understand it and to go on with it."""
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import filelock
 from ml_collections import ConfigDict
@@ -45,22 +44,31 @@ def checkpoint_folder(workdir: Path, program: int, wave: int) -> Path:
 
 
 def is_new(workdir: Path) -> bool:
-    """Whether a directory is free to use: not there, empty, or left before anything was computed.
+    """Whether a directory is free to use: not there, empty, or left before anything was computed, whatever the settings.
 
     Raises:
         InputError: if it holds anything but a study, which is left as it is.
     """
     try:
-        names = {path.name for path in workdir.iterdir()}
+        names = {path.name for path in workdir.iterdir() if not path.name.endswith(".partial")}
     except FileNotFoundError:
         return True
     except OSError as error:
         raise InputError(f"--workdir={workdir} cannot be used: {error.strerror}") from error
     if names & {CONFIG, MANIFEST}:
-        return False
-    foreign = sorted(name for name in names if name not in (LOCK, FORKED) and not name.endswith(".partial"))
+        return names <= {CONFIG, LOCK} and _holds_settings(workdir)
+    foreign = sorted(names - {LOCK, FORKED})
     if foreign:
         raise InputError(f"--workdir={workdir} holds something else ({foreign[0]}): name a new or an empty directory")
+    return True
+
+
+def _holds_settings(workdir: Path) -> bool:
+    """Whether its `config.json` is of a study, and whole; if not, it is left as it is."""
+    try:
+        read_config(workdir)
+    except InputError:
+        return False
     return True
 
 
@@ -90,26 +98,41 @@ def check_settings(workdir: Path, config: Mapping[str, Any]) -> list[str]:
     return []
 
 
-@contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
-    """Holds a work directory against other processes.
+class Lock:
+    """Holds a work directory against other processes, from when it is taken until it is left.
 
     The lock is the operating system's: it goes with the process that holds it, and a file that is left behind locks nothing.
-
-    Raises:
-        InputError: if another process holds it.
     """
-    lock = filelock.FileLock(workdir / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise InputError(f"--workdir={workdir}: another process is at work there{_who(workdir)}") from error
-    except OSError as error:
-        raise InputError(f"--workdir={workdir} cannot be written: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
+
+    def __init__(self, workdir: Path) -> None:
+        self._workdir = workdir
+        self._lock = filelock.FileLock(workdir / LOCK, timeout=0)
+
+    def take(self) -> None:
+        """Takes it, if it is not taken yet.
+
+        Raises:
+            InputError: if another process holds it, or the directory cannot be written.
+        """
+        if self._lock.is_locked:
+            return
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise InputError(f"--workdir={self._workdir}: another process is at work there{_who(self._workdir)}") from error
+        except OSError as error:
+            raise InputError(f"--workdir={self._workdir} cannot be written: {error.strerror}") from error
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the directory was ever locked, so that taking it changes nothing."""
+        return (self._workdir / LOCK).exists()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._lock.release()
 
 
 def read_config(workdir: Path) -> dict[str, Any]:

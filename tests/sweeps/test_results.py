@@ -39,7 +39,7 @@ def write(workdir, index, program, wave=None, segments=None):
     """Writes the results of a program in segments with room for three records; only the first few segments, if that is said."""
     engine = Engine(program, 2)
     engine.limit(wave or program.axes.size)
-    writer = Writer(group_path(workdir, index), program, engine.shapes, engine.wave)
+    writer = Writer(group_path(workdir, index), program, engine.shapes, engine.layout)
     left = segments if segments is not None else 1000
     for number in range(engine.waves):
         states, step = engine.start(wave=number), 0
@@ -126,7 +126,7 @@ def test_every_bit_comes_back(value, tmp_path):
     count = Measure("count", lambda state, *_: jnp.int32(0))
     written = dataclasses.replace(program(), measures=(blank, count))
     engine = Engine(written, 2)
-    writer = Writer(group_path(tmp_path, 0), written, engine.shapes, engine.wave)
+    writer = Writer(group_path(tmp_path, 0), written, engine.shapes, engine.layout)
     _, readings = engine.advance(engine.start(), whole(written.records))
     readings["blank"] = np.full_like(readings["blank"], value)
     writer.write_records(0, 0, 5, readings)
@@ -178,7 +178,7 @@ def test_what_is_damaged_late_leaves_what_is_early(tmp_path):
     chunk = path / "pair" / "c" / "0" / "1" / "0"
     chunk.unlink()
     assert Group(path).whole(0, "end") == 1 and Group(path).whole(0, "step") == 5
-    writer = Writer(path, program(), engine.shapes, engine.wave)
+    writer = Writer(path, program(), engine.shapes, engine.layout)
     assert writer.replaced is None
     writer.rewind(0, 5, 1)
     assert list(load_results(tmp_path).end) == ["first"]
@@ -187,9 +187,9 @@ def test_what_is_damaged_late_leaves_what_is_early(tmp_path):
 def test_a_group_that_is_damaged_is_made_anew_and_holds_nothing(tmp_path):
     engine = write(tmp_path, 0, program())
     path = group_path(tmp_path, 0)
-    assert not Writer(path, program(), engine.shapes, engine.wave).is_new
+    assert not Writer(path, program(), engine.shapes, engine.layout).is_new
     (path / "zarr.json").write_text("{")
-    writer = Writer(path, program(), engine.shapes, engine.wave)
+    writer = Writer(path, program(), engine.shapes, engine.layout)
     assert writer.is_new and writer.replaced and not path.exists()
     writer.make()
     group = writer.read()
@@ -204,7 +204,9 @@ def test_results_of_another_program_are_kept(tmp_path):
     engine = write(tmp_path, 0, program())
     other = program(axes={"start": [3.0], ("push", "note"): [(1.0, 7.0)]})
     with pytest.raises(InputError, match="other measures or runs"):
-        Writer(group_path(tmp_path, 0), other, engine.shapes, 1)
+        Writer(group_path(tmp_path, 0), other, engine.shapes, engine.layout)
+    with pytest.raises(InputError, match="other measures or runs"):
+        Writer(group_path(tmp_path, 0), program(), engine.shapes, engine.layout | {"tile": 4})
     assert Group(group_path(tmp_path, 0)).whole(0, "step") == 5
 
 
@@ -240,5 +242,5 @@ def test_measures_that_label_one_dimension_differently_are_refused(tmp_path):
     other = Measure("other", PAIR.read, dims=("which",), coords={"which": ["x", "y"]})
     mixed = Program("walks", PROCESS, (PAIR, other), program().axes, (), (0, 1))
     with pytest.raises(ValueError, match="otherwise than an earlier measure"):
-        Writer(tmp_path / "group", mixed, Engine(mixed, 2).shapes, 2)
+        Writer(tmp_path / "group", mixed, Engine(mixed, 2).shapes, Engine(mixed, 2).layout)
     assert not (tmp_path / "group").exists()

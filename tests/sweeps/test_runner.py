@@ -1,9 +1,12 @@
 """The host loop: whatever interrupts it, the same call goes on, and the bits are those of a study that was left alone."""
 
+import dataclasses
+import errno
 import json
 import math
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -97,6 +100,23 @@ def test_a_study_that_ends_while_it_is_measured_begins_anew(finished, tmp_path, 
     assert_same(tmp_path, outcome(finished))
 
 
+def test_a_study_that_ends_while_it_is_measured_binds_nobody(tmp_path, monkeypatch):
+    """What it told of the time that it would take may be why."""
+    monkeypatch.setattr(runner, "predicted_seconds", lambda engines: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    monkeypatch.undo()
+    run(tmp_path, steps=11)
+    assert load_results(tmp_path, "there").step[-1] == 11
+
+
+def test_settings_of_something_else_are_left_alone(tmp_path):
+    (tmp_path / "config.json").write_text('{"precious": 1}')
+    with pytest.raises(InputError, match=r"config\.json is damaged or missing"):
+        run(tmp_path)
+    assert (tmp_path / "config.json").read_text() == '{"precious": 1}'
+
+
 def test_a_study_goes_on_with_the_tile_that_it_began_with(tmp_path, monkeypatch):
     """What is usual, or what is measured, may be other by then."""
     monkeypatch.setattr(Wave, "_save", lambda *_: (_ for _ in ()).throw(Crash))
@@ -115,6 +135,46 @@ def test_a_finished_study_is_left_as_it_is(copied):
     before = {path: path.stat().st_mtime_ns for path in (copied / "results.zarr").rglob("*")}
     assert "holds this study, finished and whole" in run(copied, **WAVES)[-1]
     assert before == {path: path.stat().st_mtime_ns for path in (copied / "results.zarr").rglob("*")}
+
+
+def everything(workdir):
+    """The content of all files that hold results or states."""
+    folders = [workdir / "results.zarr", workdir / "checkpoints"]
+    return {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("spare", [0, 2, 4, 8, 16])
+def test_what_cannot_be_read_for_want_of_file_handles_is_not_taken_for_damage(copied, spare):
+    before, (soft, hard) = everything(copied), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + spare, hard))
+    try:
+        said = run(copied, **WAVES)
+    except InputError as error:
+        said = [str(error)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not any("damage" in line for line in said), said
+    assert everything(copied) == before
+    assert "finished and whole" in run(copied, **WAVES)[-1]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 7 bytes"),
+        ValueError("UNKNOWN: Error reading chunk [OS error 5: EIO Input/output error]"),
+        PermissionError(errno.EACCES, "Permission denied"),
+    ],
+    ids=["memory", "disk", "permission"],
+)
+def test_a_checkpoint_that_a_machine_cannot_read_now_is_kept(copied, monkeypatch, fault):
+    before = everything(copied)
+    monkeypatch.setattr(Checkpoints, "_read", lambda *_: (_ for _ in ()).throw(fault))
+    with pytest.raises(InputError, match=r"cannot be read or written .*: what was saved before is safe"):
+        run(copied, **WAVES)
+    assert everything(copied) == before
+    monkeypatch.undo()
+    assert "finished and whole" in run(copied, **WAVES)[-1]
 
 
 class Crash(BaseException):
@@ -159,7 +219,7 @@ def test_a_disk_that_takes_no_more_is_told_and_the_study_goes_on(tmp_path, block
     command = ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", sys.executable, "-m", "trials.walking", tmp_path / "work"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
-    told = r"error: --workdir=.* cannot be written \(.*File too large.*\): what was saved before is safe"
+    told = r"error: --workdir=.* cannot be read or written \(.*File too large.*\): what was saved before is safe"
     assert re.search(told, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
     walks.run(tmp_path / "work")
@@ -282,6 +342,28 @@ def test_two_processes_do_not_share_a_directory(copied):
     run(copied, **WAVES)  # a file that is left behind locks nothing
 
 
+def test_a_study_that_another_process_begins_meanwhile_is_left_alone(tmp_path):
+    def build_late(settings):
+        programs = STUDY.build(settings)
+        run(tmp_path)
+        return programs
+
+    late = dataclasses.replace(STUDY, build=build_late)
+    with pytest.raises(InputError, match="another process began a study there just now"):
+        run_study(late, config(steps=11), tmp_path, "", lambda line: None)
+    assert "finished and whole" in run(tmp_path)[-1]
+
+
+@pytest.mark.parametrize("tiles", [(4, 1), (1, 4), (2, 8)])
+def test_a_fork_may_have_another_tile(tmp_path, tiles):
+    old, new = tiles
+    run(tmp_path / "old", tile=old)
+    said = run(tmp_path / "new", tmp_path / "old", tile=new, steps=11)
+    assert not any(line.startswith(("back", "rest")) and "starts" in line for line in said)
+    there = load_results(tmp_path / "new", "there")
+    np.testing.assert_array_equal(there.position.sel(step=11), there.start + 20 * there.push)
+
+
 def test_a_fork_starts_from_the_last_states(finished, tmp_path):
     said = run(tmp_path / "new", finished, steps=11, **WAVES)
     assert any(line.startswith("there starts from step 9 in ") for line in said)
@@ -315,6 +397,17 @@ def test_a_lost_manifest_does_not_forget_the_waves(copied):
     (copied / "manifest.json").unlink()
     run(copied, **WAVES)
     assert sealed.read_sealed(copied / "manifest.json")["wave"] == 4
+
+
+def test_a_lost_manifest_does_not_forget_the_tile(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "default_tile", lambda: 4)
+    run(tmp_path, tile=0)
+    monkeypatch.undo()
+    (tmp_path / "manifest.json").unlink()
+    said = run(tmp_path, tile=0)
+    assert not any("damaged (" in line for line in said), said
+    manifest = sealed.read_sealed(tmp_path / "manifest.json")
+    assert manifest["tile"] == 4 and manifest["lowering"] == "patches"
 
 
 def test_a_segment_is_timed_also_where_handing_it_over_waits_for_its_end(tmp_path, monkeypatch):
@@ -351,7 +444,21 @@ def test_a_folder_that_goes_is_told_and_not_made_again(tmp_path, monkeypatch):
         return begin(self, states, step, *rest)
 
     monkeypatch.setattr(Wave, "_begin", remove_and_begin)
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be read or written"):
+        run(tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_folder_that_goes_between_two_programs_is_told_as_well(tmp_path, monkeypatch):
+    previous = runner._Study._previous
+
+    def remove_and_look(self, index, number):
+        if index:
+            shutil.rmtree(tmp_path / "work", ignore_errors=True)
+        return previous(self, index, number)
+
+    monkeypatch.setattr(runner._Study, "_previous", remove_and_look)
+    with pytest.raises(InputError, match="cannot be read or written"):
         run(tmp_path / "work")
     assert not (tmp_path / "work").exists()
 
@@ -373,3 +480,12 @@ def test_more_than_there_is(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="tile=2: the states of a tile"):
         run(tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+def test_a_study_does_not_go_on_with_less_memory_than_its_waves_take(tmp_path, monkeypatch):
+    run(tmp_path)
+    before = everything(tmp_path)
+    monkeypatch.setattr("symmetry_jax.sweeps.machine.device_memory", lambda: 20)
+    with pytest.raises(InputError, match=r"wave=6: .* 2 devices have 20 B each: make it smaller, or go on with 4 or more"):
+        run(tmp_path)
+    assert everything(tmp_path) == before
