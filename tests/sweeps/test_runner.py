@@ -143,6 +143,7 @@ def everything(workdir):
     return {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # loops half made
 @pytest.mark.parametrize("spare", [0, 2, 4, 8, 16])
 def test_what_cannot_be_read_for_want_of_file_handles_is_not_taken_for_damage(copied, spare):
     before, (soft, hard) = everything(copied), resource.getrlimit(resource.RLIMIT_NOFILE)
