@@ -6,7 +6,7 @@ in which they differ.
 
 import contextlib
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from symmetry_jax.errors import DamagedError, InputError, listing
 from symmetry_jax.learning.process import PyTree
 from symmetry_jax.sweeps.axes import Axes, Axis, Value
 from symmetry_jax.sweeps.checkpoints import Checkpoints
+from symmetry_jax.sweeps.joining import in_order, lay_over, union
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.results import END, FOLDER, RECORD, Group, attributes, coordinates, dims
@@ -42,8 +43,9 @@ def load_results(workdirs: Workdirs, sweep: str | None = None) -> xr.Dataset:
 
     Returns:
         Programs of the sweep joined along their static settings, padded where their shapes differ; `valid` is False where
-        there is no run. Of a study that is not finished: the runs of the waves that are through, all others not valid; while
-        the first wave is on its way its runs, up to the record that was reached.
+        there is no run. What is missing is nan: a measure of whole numbers stays one only where none is missing. Of a study
+        that is not finished: the runs of the waves that are through, all others not valid; while the first wave is on its
+        way its runs, up to the record that was reached.
 
     Raises:
         InputError: if there are no results there, or no such sweep; if they are damaged; if directories are of different
@@ -207,36 +209,17 @@ def _merge(parts: Sequence[xr.Dataset], workdirs: Sequence[str | Path]) -> xr.Da
     for part, workdir in zip(parts[1:], workdirs[1:], strict=True):
         if any(list(part[dim].values) != list(parts[0][dim].values) for dim in (RECORD, END)):
             raise InputError(f"{workdirs[0]} and {workdir} have other records: join studies that are finished")
-    axes = [dim for dim in parts[0].valid.dims]
-    union = {dim: _union(dim, parts) for dim in axes}
-    padded = [part.reindex(union, fill_value={"valid": False}) for part in parts]
-    if bool((sum(part.valid.astype(int) for part in padded) > 1).any()):
+    merged = lay_over(parts, {dim: union(dim, parts) for dim in parts[0].dims})
+    if int(merged.valid.sum()) < sum(int(part.valid.sum()) for part in parts):
         raise InputError(f"{', '.join(map(str, workdirs))} have runs in common")
-    return _lay_over(padded)
+    return merged
 
 
 def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
     """Programs padded to the union of their coordinates, side by side along their static settings."""
-    static = json.loads(programs[0].attrs["static"])
-    union = {dim: _union(dim, programs) for dim in programs[0].dims if dim not in static}
-    padded = [program.reindex(union, fill_value={"valid": False}) for program in programs]
     # static settings in the order of the programs, not of the alphabet; not every combination of them needs to be there
-    every = {name: list(dict.fromkeys(program[name].item() for program in programs)) for name in static}
-    return _lay_over([program.reindex(every, fill_value={"valid": False}) for program in padded])
-
-
-def _lay_over(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Results on the same coordinates, of runs of which no two parts have the same."""
-    merged = parts[0]
-    for part in parts[1:]:
-        merged = xr.where(part.valid, part, merged, keep_attrs=True).assign(valid=part.valid | merged.valid)
-    return merged
-
-
-def _union(dim: Hashable, parts: Sequence[xr.Dataset]) -> list[Any]:
-    """The values of all parts along one dimension: as they come, but numbers that had to be merged ascending."""
-    values = list(dict.fromkeys(value for part in parts for value in part[dim].values.tolist()))
-    return values if not values or isinstance(values[0], str) or len(values) == parts[0].sizes[dim] else sorted(values)
+    every = {name: in_order(name, programs) for name in json.loads(programs[0].attrs["static"])}
+    return lay_over(programs, {dim: every.get(str(dim)) or union(dim, programs) for dim in programs[0].dims})
 
 
 def _unfold(flat: xr.Dataset) -> xr.Dataset:

@@ -226,6 +226,60 @@ def test_work_directories_are_joined_along_the_axes_in_which_they_differ(tmp_pat
         load_results([tmp_path / "a", tmp_path / "b"])
 
 
+def keep_config(workdir, text):
+    (workdir / "config.json").write_text(f'{{"study": "walks", "sweep": {{"push": "{text}"}}}}')
+
+
+def test_what_is_zipped_keeps_its_labels_when_work_directories_are_joined(tmp_path):
+    for name, points in {"a": [(1.0, 7.0), (4.0, 5.0)], "b": [(2.0, 8.0), (1.0, 9.0)]}.items():
+        write(tmp_path / name, 0, program(axes={"start": [0.0], ("push", "note"): points}))
+        keep_config(tmp_path / name, points)
+    joined = load_results([tmp_path / "a", tmp_path / "b"])
+    assert joined.note.dims == ("push",) and bool(joined.valid.all())
+    assert [*zip(joined.push.values, joined.note.values, strict=True)] == [(1, 7), (1, 9), (2, 8), (4, 5)]
+    np.testing.assert_array_equal(joined.position.sel(start=0, step=9), joined.push * 9)
+
+
+def test_what_is_zipped_keeps_its_labels_when_programs_have_other_points(tmp_path):
+    for index, points in enumerate(([(1.0, 7.0), (2.0, 8.0)], [(2.0, 8.0), (3.0, 9.0)])):
+        write(tmp_path, index, program(kind="ab"[index], axes={"start": [0.0], ("push", "note"): points}))
+    results = load_results(tmp_path)
+    np.testing.assert_array_equal(results.note, [7, 8, 9])
+    np.testing.assert_array_equal(results.valid.sel(start=0), [[True, True, False], [False, True, True]])
+
+
+def counting(start, size=2, **static):
+    """A program that measures whole numbers, as many of them as is said."""
+    count = Measure("count", lambda state, *_: jnp.full(size, 2**25 + 1, jnp.int32), dims=("unit",))
+    axes = {"start": start, ("push", "note"): [(1.0, 7.0)]}
+    return dataclasses.replace(program(axes=axes, **static), measures=(POSITION, count))
+
+
+def test_whole_numbers_stay_such_where_none_is_missing(tmp_path):
+    for name, start in {"a": [0.0], "b": [5.0]}.items():
+        write(tmp_path / name, 0, counting(start))
+        keep_config(tmp_path / name, start)
+    joined = load_results([tmp_path / "a", tmp_path / "b"])
+    assert joined["count"].dtype == np.int32 and (joined["count"] == 2**25 + 1).all()
+    assert joined.position.dtype == np.float32 and bool(joined.valid.all())
+
+
+def test_whole_numbers_that_are_missing_are_nan(tmp_path):
+    for index, size in enumerate((2, 3)):
+        write(tmp_path, index, counting([0.0], size, width=size))
+    results = load_results(tmp_path)["count"].squeeze().isel(step=0)
+    np.testing.assert_array_equal(results, [[2**25 + 1, 2**25 + 1, np.nan], [2**25 + 1] * 3])
+
+
+def test_measures_of_other_shapes_are_padded_when_work_directories_are_joined(tmp_path):
+    for name, size in {"a": 2, "b": 3}.items():
+        write(tmp_path / name, 0, counting([float(size)], size))
+        keep_config(tmp_path / name, size)
+    joined = load_results([tmp_path / "a", tmp_path / "b"])
+    assert joined.sizes["unit"] == 3
+    np.testing.assert_array_equal(joined["count"].isel(unit=2, step=0).squeeze(), [np.nan, 2**25 + 1])
+
+
 def test_bytes_of_results():
     assert result_bytes(program(), Engine(program(), 2).shapes) == 6 * 5 * 4 + 6 * 2 * 2 * 4
 
