@@ -6,7 +6,7 @@ in which they differ.
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,10 @@ def _last_states(folder: Path) -> PyTree:
 def _find_run(workdir: str | Path, sweep: str | None, settings: Mapping[str, Value]) -> tuple[int, int, int]:
     """The program, the run in it, and the runs of a wave there."""
     groups = {int(path.name): open_group(path) for path in group_paths(workdir)}
-    sweep = sweep if sweep is not None else next(iter(groups.values())).flat.attrs["sweep"]
+    sweeps = dict.fromkeys(group.flat.attrs["sweep"] for group in groups.values())
+    sweep = sweep if sweep is not None else next(iter(sweeps))
+    if sweep not in sweeps:
+        raise _no_sweep(workdir, sweep, sweeps)
     found: list[tuple[int, int, int]] = []
     known: dict[str, None] = {}
     for index, group in groups.items():
@@ -142,7 +145,7 @@ def _find_run(workdir: str | Path, sweep: str | None, settings: Mapping[str, Val
                 chosen &= _equal(runs[name] if name in runs else np.array(static.get(name)), value)
             found += [(index, int(run), group.wave) for run in np.flatnonzero(chosen)]
     wrong = [name for name in settings if name not in known]
-    if wrong or not known:
+    if wrong:
         raise InputError(f"{workdir}: no axis {listing(wrong)} in sweep {sweep!r}: choose from {listing(known)}")
     if len(found) != 1:
         raise InputError(f"{workdir}: {len(found)} runs with {dict(settings)}: one is wanted, of the axes {listing(known)}")
@@ -190,8 +193,12 @@ def _pick(sweeps: Mapping[str, xr.Dataset], sweep: str | None, workdir: str | Pa
     if sweep is None:
         raise InputError(f"{workdir} has no results yet")
     if sweep not in sweeps:
-        raise InputError(f"{workdir} has no sweep {sweep!r}: choose from {listing(sweeps)}")
+        raise _no_sweep(workdir, sweep, sweeps)
     return sweeps[sweep]
+
+
+def _no_sweep(workdir: str | Path, sweep: str, sweeps: Iterable[str]) -> InputError:
+    return InputError(f"{workdir} has no sweep {sweep!r}: choose from {listing(sweeps)}")
 
 
 def _check_one_study(workdirs: Sequence[str | Path]) -> None:

@@ -6,15 +6,17 @@ from typing import Literal
 
 import numpy as np
 
-from symmetry_jax.errors import InputError
+from symmetry_jax.errors import InputError, choose, listing
 from symmetry_jax.learning.process import Measure, Process, PyTree
 from symmetry_jax.sweeps.axes import Axes, Value
-from symmetry_jax.sweeps.precision import Precision
+from symmetry_jax.sweeps.precision import PRECISIONS, Precision
 from symmetry_jax.sweeps.ranges import check_numbers
 
 Spacing = Literal["even", "log"]
 
 SPACINGS: dict[str, Spacing] = {"even": "even", "log": "log"}
+
+RESERVED = ("valid", "run", "step", "end")  # names that results have for themselves
 
 MOST_STEPS = 2**31 - 2  # they are counted in int32, one beyond the last
 MOST_RECORDS = 1_000_000
@@ -36,7 +38,8 @@ class Program:
         after: index, in the study, of the earlier program in whose final states the runs start; they must be as many.
 
     Raises:
-        InputError: if a value on a traced axis is not one that the process can have.
+        InputError: if a value on a traced axis is not one that the process can have; for a name that is taken, or an unknown
+            precision.
     """
 
     sweep: str
@@ -50,9 +53,13 @@ class Program:
     after: int | None = None
 
     def __post_init__(self) -> None:
-        names = [measure.name for measure in self.measures] + ["valid", *self.axes.names, *self.static]
-        if len(set(names)) < len(names):
-            raise ValueError(f"{self.sweep}: measures and axes need names of their own, and `valid` is taken: {names}")
+        choose("precision", self.precision, PRECISIONS)
+        labels = {dim for measure in self.measures for dim in measure.dims}
+        names = [*(measure.name for measure in self.measures), *self.axes.names, *self.static, *labels, *RESERVED]
+        twice = dict.fromkeys(name for name in names if names.count(name) > 1)
+        if twice:
+            allowed = f"measures, their dimensions and axes need names of their own, other than {listing(RESERVED)}"
+            raise InputError(f"{self.sweep}: the name {listing(twice)} is taken: {allowed}")
         check_numbers(self.axes, self.process.ranges, self.precision)
 
     @property
@@ -75,8 +82,9 @@ def record_steps(steps: int, count: int, spacing: Spacing) -> tuple[int, ...]:
     """About `count` record steps from 0 to `steps` inclusive; log-spaced ones are fewer, since steps are whole.
 
     Raises:
-        InputError: for fewer steps or records than are needed, or more than are possible.
+        InputError: for fewer steps or records than are needed, or more than are possible; for an unknown spacing.
     """
+    choose("spacing", spacing, SPACINGS)
     if not (1 <= steps <= MOST_STEPS and 2 <= count <= MOST_RECORDS):
         allowed = f"at least 1 step and 2 records are needed, at most {MOST_STEPS:,} and {MOST_RECORDS:,} are possible"
         raise InputError(f"steps={steps} and records={count}: {allowed}")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Measure, Process, PyTree
 from symmetry_jax.sweeps.axes import Axes, Value
 from symmetry_jax.sweeps.engine import Engine, default_tile
@@ -39,11 +40,16 @@ def sweep(
         records: about how many times measures are read, the first and the last state among them.
         spacing: "even" or "log" spacing of records in steps.
         precision: "float32" or "float64".
-        tile: runs computed side by side in a device.
+        tile: runs computed side by side in a device; 0 or none for as many as suit it.
 
     Returns:
         A Dataset whose dimensions are the axes by name, `step` for measures of records and `end` for measures of ends.
+
+    Raises:
+        InputError: for axes, names or numbers that cannot be.
     """
+    if tile is not None and tile < 0:
+        raise InputError(f"tile={tile}: 0 (automatic) or more")
     points = record_steps(steps, records, spacing)
     program = Program("sweep", process, tuple(measures), Axes.of(axes), data, points, precision=precision)
     engine = Engine(program, tile or default_tile())

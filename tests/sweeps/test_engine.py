@@ -1,6 +1,7 @@
 """The engine: many runs are what one run is, in every bit."""
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 
@@ -213,6 +214,26 @@ def test_numbers_that_are_missing_or_unread_are_told():
         sweep(WALK, (position(),), WALK_AXES | {"push": ["tanh"]}, 3)
     with pytest.raises(InputError, match="whole numbers"):
         sweep(WALK, (position(),), WALK_AXES | {"seed": [0.5]}, 3)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"spacing": "linear"}, "unknown spacing 'linear': choose from even, log"),
+        ({"precision": "float16"}, "unknown precision 'float16': choose from float32, float64"),
+        ({"tile": -2}, "tile=-2: 0 (automatic) or more"),
+    ],
+)
+def test_options_that_cannot_be_are_told(options, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        sweep(WALK, (position(),), WALK_AXES, 3, **options)
+
+
+@pytest.mark.parametrize("name", ["valid", "run", "step", "end", "position", "unit"])
+def test_names_that_are_taken_are_told(name):
+    measure = Measure("wide", lambda state, *_: state.variables[None], dims=("unit",))
+    with pytest.raises(InputError, match=f"the name {name} is taken: .* other than valid, run, step, end"):
+        sweep(WALK, (position(), measure), WALK_AXES | {name: [1.0]}, 3)
 
 
 def test_precision_is_that_of_the_program_only():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from symmetry_jax import load_results
+from symmetry_jax import load_results, load_run
 from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Measure, Process, State
 from symmetry_jax.sweeps.axes import Axes
@@ -290,6 +290,10 @@ def test_what_is_not_there(tmp_path):
     write(tmp_path, 0, program())
     with pytest.raises(InputError, match="no sweep 'wals': choose from walks"):
         load_results(tmp_path, "wals")
+    with pytest.raises(InputError, match="no sweep 'wals': choose from walks"):
+        load_run(tmp_path, "wals", start=0.0)
+    with pytest.raises(InputError, match="no axis stat in sweep 'walks': choose from start, note, push"):
+        load_run(tmp_path, stat=0.0)
 
 
 def test_measures_that_label_one_dimension_differently_are_refused(tmp_path):
