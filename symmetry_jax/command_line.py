@@ -12,6 +12,7 @@ import importlib.util
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from symmetry_jax.errors import InputError, InterruptionError, choose
+from symmetry_jax.errors import InputError, InterruptionError, choose, reason
 
 if TYPE_CHECKING:
     from symmetry_jax.sweeps.study import Study
@@ -78,6 +79,7 @@ def _list() -> None:
 
 def _run() -> None:
     config, workdir = _config(), _workdir()
+    _check_processes()
     from symmetry_jax.caching import use_cache
     from symmetry_jax.reports.report import write_report
     from symmetry_jax.sweeps.devices import use_all_cores
@@ -97,11 +99,21 @@ def _run() -> None:
         print(write_report(study, workdir))
 
 
+def _check_processes() -> None:
+    coordinator, processes, process = COORDINATOR.value, PROCESSES.value, PROCESS.value
+    if coordinator is None and processes is None and process is None:
+        return
+    if coordinator is None or processes is None or process is None:
+        raise InputError("name all of --coordinator=HOST:PORT, --processes=N and --process=I, or none with --distributed")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(f"--coordinator={coordinator}: HOST:PORT, with a port from 1 to {2**16 - 1}")
+    if process >= processes:
+        raise InputError(f"--process={process}: 0 to {processes - 1}, with --processes={processes}")
+
+
 def _connect() -> None:
     """Joins the processes of a study that runs on several hosts."""
-    explicit = [COORDINATOR.value, PROCESSES.value, PROCESS.value]
-    if any(value is not None for value in explicit) and None in explicit:
-        raise InputError("name all of --coordinator=HOST:PORT, --processes=N and --process=I, or none with --distributed")
     if DISTRIBUTED.value or COORDINATOR.value:
         from symmetry_jax.sweeps.hosts import connect
 
@@ -167,10 +179,13 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     """Parses flags; what is wrong with them, or in the settings, is one line."""
     try:
         return flags.FLAGS(arguments)
-    except (flags.Error, AttributeError, KeyError, SyntaxError, TypeError, ValueError, OSError) as error:
+    except (flags.Error, AttributeError, SyntaxError, TypeError, ValueError, OSError) as error:
         if isinstance(error, AttributeError) and isinstance(error.args[0], KeyError):  # it may suggest another on a second line
             words = " ".join(error.args[0].args[0].split())
             raise InputError(f"an override names no setting of the config: {words}") from error
         # what a config raises comes wrapped in a traceback, whose last line says what it is
         lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
         raise InputError(lines[-1].strip().removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
+    except Exception as error:  # a name that is not defined, a module that is not there: whatever else a config raises
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise InputError(f"{place.filename}, line {place.lineno}: {type(error).__name__}: {reason(error)}") from error

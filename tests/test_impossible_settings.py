@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 from ml_collections import config_flags
 
 from symmetry_jax import command_line
@@ -226,6 +227,29 @@ CONFIGS = [
 ]
 
 
+BROKEN = [  # what a config says, and words of the line that is told
+    ("import nothing_like_it", "config.py, line 1: ModuleNotFoundError: No module named 'nothing_like_it'"),
+    ("from os import nothing_like_it", "config.py, line 1: ImportError: cannot import name 'nothing_like_it'"),
+    ("get_config = nothing_like_it", "config.py, line 1: NameError: name 'nothing_like_it' is not defined"),
+    ("def get_config(preset=''): return {}['lost']", "config.py, line 1: KeyError: 'lost'"),
+    ("def get_config(preset=''): return 1 / 0", "config.py, line 1: ZeroDivisionError: division by zero"),
+    ("def get_config(preset=''): return ''.lost", "no attribute 'lost'"),
+    ("def get_config(preset=''): return 1 + ''", "TypeError: unsupported operand"),
+    ("def get_config(preset='')", "(config.py, line 1)"),
+]
+
+PROCESSES = [
+    ("--coordinator=localhost --processes=2 --process=0", "--coordinator=localhost: HOST:PORT"),
+    ("--coordinator=localhost: --processes=2 --process=0", "--coordinator=localhost:: HOST:PORT"),
+    ("--coordinator=:1234 --processes=2 --process=0", "--coordinator=:1234: HOST:PORT"),
+    ("--coordinator=localhost:http --processes=2 --process=0", "--coordinator=localhost:http: HOST:PORT"),
+    ("--coordinator=localhost:65536 --processes=2 --process=0", "with a port from 1 to 65535"),
+    ("--coordinator=localhost:1234 --processes=2 --process=2", "--process=2: 0 to 1, with --processes=2"),
+    ("--coordinator=localhost:1234 --processes=2", "name all of --coordinator=HOST:PORT"),
+    ("--processes=2 --process=0 --distributed=true", "name all of --coordinator=HOST:PORT"),
+]
+
+
 @pytest.fixture
 def settings(monkeypatch):
     """The config that a command line asks for, as `python -m symmetry_jax run` reads it."""
@@ -260,6 +284,23 @@ def test_a_setting_that_cannot_be_is_told_in_one_line(overrides, words, settings
 def test_a_config_that_cannot_be_is_told_in_one_line(config, words, settings):
     with pytest.raises(InputError) as caught:
         settings(config)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content, words", BROKEN)
+def test_a_config_that_is_broken_is_told_in_one_line(content, words, settings, tmp_path):
+    (tmp_path / "config.py").write_text(content)
+    with pytest.raises(InputError) as caught:
+        settings(tmp_path / "config.py")
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given, words", PROCESSES)
+def test_processes_that_cannot_be_are_told_in_one_line(given, words):
+    flags.FLAGS.mark_as_parsed()
+    values = dict(flag.removeprefix("--").split("=") for flag in given.split())
+    with flagsaver.as_parsed(**values), pytest.raises(InputError) as caught:
+        command_line._check_processes()
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
