@@ -7,12 +7,24 @@ from typing import Any
 
 import psutil
 
+SAME_SECONDS = 2.0  # by which the start of one process may seem to move, since clocks are set
+
 
 def this_process() -> dict[str, Any]:
-    """Which process is at work."""
-    return {"process": os.getpid(), "host": socket.gethostname()}
+    """Which process is at work; its number alone does not tell, since numbers are used again."""
+    return {"process": os.getpid(), "process_started": psutil.Process().create_time(), "host": socket.gethostname()}
 
 
 def is_alive(process: Mapping[str, Any]) -> bool | None:
-    """Whether such a process is running; None if it is on another host."""
-    return psutil.pid_exists(process["process"]) if process["host"] == socket.gethostname() else None
+    """Whether such a process is running; None if that cannot be told, as of one on another host."""
+    if process["host"] != socket.gethostname():
+        return None
+    try:
+        found = psutil.Process(process["process"])
+        started = found.create_time()
+        is_same = abs(started - process.get("process_started", started)) < SAME_SECONDS  # earlier versions did not keep it
+        return is_same and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return None
