@@ -55,7 +55,7 @@ def on_first(function: Callable[[], Answer]) -> Answer:
     """What a function returns on the first process, on all of them; it must be plain data.
 
     Raises:
-        InputError: on all processes, if the function raises it on the first.
+        InputError, OSError: on all processes, if the function raises it on the first.
     """
     if is_alone():
         return function()
@@ -65,10 +65,21 @@ def on_first(function: Callable[[], Answer]) -> Answer:
             answer = {"value": function()}
         except InputError as error:
             answer = {"error": str(error)}
+        except OSError as error:
+            answer = {"os_error": _arguments(error)}
     answer = _broadcast(answer)
     if "error" in answer:
         raise InputError(answer["error"])
+    if "os_error" in answer:
+        raise OSError(*answer["os_error"])  # of the same kind, which its number tells
     return answer["value"]
+
+
+def _arguments(error: OSError) -> list[int | str]:
+    """What makes such an error again, as plain data."""
+    if error.errno is None or error.strerror is None:
+        return [str(error)]
+    return [error.errno, error.strerror, *([str(error.filename)] if error.filename is not None else [])]
 
 
 def anywhere(flag: bool) -> bool:

@@ -1,5 +1,6 @@
 """Several processes at one study, connected by jax.distributed on this machine."""
 
+import errno
 import json
 import os
 import socket
@@ -106,6 +107,47 @@ def test_on_one_host_nothing_is_sent():
     assert hosts.is_first() and hosts.on_first(lambda: {"a": 1}) == {"a": 1}
     assert hosts.anywhere(True) and not hosts.anywhere(False)
     np.testing.assert_array_equal(hosts.combine(np.arange(3)), [0, 1, 2])
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Calls a function as each of two processes would, the first one first: what the first one sends is what both hear."""
+    sent = []
+
+    def broadcast(content):
+        sent.append(json.dumps(content))
+        return json.loads(sent[0])
+
+    monkeypatch.setattr(hosts, "is_alone", lambda: False)
+    monkeypatch.setattr(hosts, "_broadcast", broadcast)
+
+    def each(function):
+        for process in range(2):
+            monkeypatch.setattr(hosts, "is_first", lambda process=process: process == 0)
+            yield lambda: hosts.on_first(function)
+
+    return each
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("tile=-1: 0 or more"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "work/config.json"),
+        BrokenPipeError(errno.EPIPE, "Broken pipe"),
+        OSError("cannot be mapped"),
+    ],
+)
+def test_what_the_first_process_cannot_do_ends_all_alike(error, two):
+    def fail():
+        raise error
+
+    for call in two(fail):
+        with pytest.raises(type(error)) as caught:
+            call()
+        assert str(caught.value) == str(error) and type(caught.value) is type(error)
+        assert getattr(caught.value, "strerror", None) == getattr(error, "strerror", None)
 
 
 def test_processes_that_cannot_be_reached():
