@@ -28,6 +28,7 @@ from trials.studies import (
     start,
     study,
     temporary_folder,
+    unequal,
     walk,
 )
 
@@ -36,7 +37,6 @@ MOMENTS = ("any time", "saving a checkpoint", "writing results")
 STARTING = 3.0  # seconds in which Python itself may not be ready for a signal, where nothing tells when it is
 POLL = 0.001  # seconds
 INTERRUPTED = 75
-UNDISTURBED = "undisturbed"  # the study that was left alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +60,9 @@ def main() -> None:
     for name, command in {"a small network": study(*SMALL), "a walk of three programs": walk}.items():
         with temporary_folder() as folder:
             record[name] = chaos(command, Path(folder), -(-arguments.kills // 2), draw)
-            machine = machine_of(Path(folder) / UNDISTURBED)
         print(f"\n{name}", *(f"{what}: {found}" for what, found in record[name].items()), sep="\n")
     arguments.results.mkdir(parents=True, exist_ok=True)
-    write_json(arguments.results / "chaos.json", record | {"machine": machine})
+    write_json(arguments.results / "chaos.json", record)
     if any(found[wrong] for found in record.values() for wrong in ("differences", "leftovers", "other_exits")):
         raise SystemExit("a study that was killed is not what it should be")
 
@@ -74,7 +73,7 @@ def chaos(command: Command, folder: Path, kills: int, draw: random.Random) -> di
     Returns:
         Counts of kills, exit codes that should not be, and what differs in studies that were killed: nothing, one hopes.
     """
-    cache, undisturbed = folder / "cache", folder / UNDISTURBED
+    cache, undisturbed = folder / "cache", folder / "undisturbed"
     finish(command, folder / "first", cache)  # compiles
     begun = time.monotonic()
     finish(command, undisturbed, cache)
@@ -87,7 +86,7 @@ def chaos(command: Command, folder: Path, kills: int, draw: random.Random) -> di
         studies += 1
         found += _torment(command, workdir, cache, draw, seconds, expected, kills - len(found))
         finish(command, workdir, cache)
-        differences += [f"{workdir.name}: {name}" for name, digest in bits(workdir).items() if digest != expected.get(name)]
+        differences += [f"{workdir.name}: {name}" for name in unequal(bits(workdir), expected)]
         remains += [f"{workdir.name}: {name}" for name in leftovers(workdir)]
     return {
         "kills": len(found),
@@ -100,6 +99,7 @@ def chaos(command: Command, folder: Path, kills: int, draw: random.Random) -> di
         "other_exits": [dataclasses.asdict(kill) for kill in found if kill.exit_code != _expected_exit(kill.number)],
         "seconds_from_signal_to_exit": _spread([kill.seconds for kill in found if kill.number != signal.SIGKILL]),
         "seconds_undisturbed": round(seconds, 2),
+        "machine": machine_of(undisturbed),
     }
 
 

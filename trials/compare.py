@@ -11,7 +11,7 @@ import numpy as np
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.loading import load_sweeps
-from trials.studies import bits
+from trials.studies import bits, unequal
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def compare(first: Path, second: Path) -> Mapping[str, str]:
     """
     mine, other = bits(first), bits(second)
     apart = _largest_differences(first, second)
-    names = [name for name in sorted({*mine, *other}) if mine.get(name) != other.get(name)]
-    return {name: apart.get(name, "differs") if name in mine and name in other else "only in one" for name in names}
+    both = {*mine} & {*other}
+    return {name: apart.get(name, "differs") if name in both else "only in one" for name in unequal(mine, other)}
 
 
 def _largest_differences(first: Path, second: Path) -> dict[str, str]:

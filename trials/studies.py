@@ -116,6 +116,11 @@ def bits(workdir: Path) -> dict[str, str]:
     return digests | ({"claims": hashlib.sha256(claims.read_bytes()).hexdigest()} if claims.exists() else {})
 
 
+def unequal(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Names of the arrays whose digests differ, or that are in one alone."""
+    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+
+
 def bits_of_results(workdir: Path) -> dict[str, str]:
     """A digest of every array of results.
 

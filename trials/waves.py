@@ -7,9 +7,8 @@ The same small training with 10,000 and with 100,000 runs, 2,048 of them residen
 from pathlib import Path
 from typing import Any
 
-from symmetry_jax.sweeps.machine import describe_machine
 from symmetry_jax.sweeps.sealed import read_sealed, write_json
-from trials.studies import finish, record_parser, study, temporary_folder
+from trials.studies import finish, machine_of, record_parser, study, temporary_folder
 
 SEEDS = (2_500, 25_000)  # at four sizes of epsilon
 TINY = (
@@ -31,9 +30,10 @@ def main() -> None:
     with temporary_folder() as folder:
         _run(Path(folder), "first", SEEDS[0])  # compiles, which takes memory too
         sweeps = [_run(Path(folder), "recorded", seeds) for seeds in SEEDS]
+        machine = machine_of(Path(folder) / f"recorded_{SEEDS[-1]}")
     print(*sweeps, sep="\n")
     arguments.results.mkdir(parents=True, exist_ok=True)
-    write_json(arguments.results / "waves.json", {"sweeps": sweeps, "machine": describe_machine()})
+    write_json(arguments.results / "waves.json", {"sweeps": sweeps, "machine": machine})
 
 
 def _run(folder: Path, name: str, seeds: int) -> dict[str, Any]:
