@@ -7,18 +7,16 @@ writes PAGE, in Markdown, from all that is there. `make answers` does it for `ex
 """
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from symmetry_jax.errors import InputError
-from symmetry_jax.reports.report import FOLDER, in_words
+from symmetry_jax.errors import DamagedError, InputError
+from symmetry_jax.reports.report import CLAIMS, FOLDER, in_words
+from symmetry_jax.sweeps.sealed import read_sealed
 from symmetry_jax.sweeps.workdir import MANIFEST, read_manifest
-
-CLAIMS = "claims.json"
 
 HEAD = """# What the studies found
 
@@ -32,10 +30,11 @@ def keep(workdir: Path, folder: Path) -> None:
 
     Raises:
         InputError: if there is no finished study with a report.
+        DamagedError: if its claims are damaged.
     """
     if not (workdir / CLAIMS).exists() or "finished" not in read_manifest(workdir):
         raise InputError(f"{workdir} holds no finished study with claims")
-    target = folder / json.loads((workdir / CLAIMS).read_text())["study"]
+    target = folder / read_sealed(workdir / CLAIMS)["study"]
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for path in (workdir / CLAIMS, workdir / MANIFEST, *(workdir / FOLDER).glob("*.png")):
@@ -43,13 +42,17 @@ def keep(workdir: Path, folder: Path) -> None:
 
 
 def render(folder: Path) -> str:
-    """The page of all studies that are kept in a folder, in Markdown; links are relative to the folder's parent."""
+    """The page of all studies that are kept in a folder, in Markdown; links are relative to the folder's parent.
+
+    Raises:
+        DamagedError: if claims or a manifest are damaged.
+    """
     kept = [path.parent for path in sorted(folder.glob(f"*/{CLAIMS}"))]
     return "\n".join([HEAD, *(_section(study, folder.name) for study in kept)])
 
 
 def _section(study: Path, link: str) -> str:
-    summary, manifest = (json.loads((study / name).read_text()) for name in (CLAIMS, MANIFEST))
+    summary, manifest = (read_sealed(study / name) for name in (CLAIMS, MANIFEST))
     figure = summary["figures"][0] if summary["figures"] else None
     claims = summary["claims"]
     rows = [f"| {_cell(claim)} |" for claim in claims]
@@ -102,9 +105,9 @@ def main() -> None:
     try:
         for workdir in arguments.workdirs:
             keep(workdir, arguments.folder)
-    except InputError as error:
+        arguments.page.write_text(render(arguments.folder))
+    except (InputError, DamagedError) as error:
         sys.exit(f"error: {error}")
-    arguments.page.write_text(render(arguments.folder))
 
 
 if __name__ == "__main__":

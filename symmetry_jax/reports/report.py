@@ -14,10 +14,11 @@ from matplotlib import pyplot as plt
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.loading import load_sweeps
-from symmetry_jax.sweeps.sealed import write_json
+from symmetry_jax.sweeps.sealed import write_sealed
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Study, Table
 from symmetry_jax.sweeps.workdir import read_config, read_manifest
 
+CLAIMS = "claims.json"
 FOLDER = "report"
 PAGE = "index.html"
 
@@ -54,7 +55,7 @@ def write_report(study: Study, workdir: Path) -> str:
     with mpl.rc_context(STYLE):
         pictures = study.pictures(prepared)
         images = [_draw(picture, folder) for picture in pictures]
-    write_json(workdir / "claims.json", summary | {"answer": answer, "figures": [picture.name for picture in pictures]})
+    write_sealed(workdir / CLAIMS, summary | {"answer": answer, "figures": [picture.name for picture in pictures]})
     tables = study.tables(prepared)
     for table in tables:
         _write_csv(table, folder)
