@@ -1,8 +1,8 @@
 """Damages every file of a work directory in turn and lets the study go on: `make damage`, a quarter of an hour.
 
-Each file of a study, finished or killed half-way, has one bit changed, or is cut in half, emptied or removed. What can then be
-loaded of it must be right; and the study is run again, and must end with the bits of one that was left alone. The record of the
-last run is `results/damage.json`.
+Each file of a study, finished and reported or killed half-way, has one bit changed, or is cut in half, emptied or removed. What
+can then be loaded of it must be right; and the study is run and reported again, and must end with the bits of one that was left
+alone, a damaged file of its report with those that it had. The record of the last run is `results/damage.json`.
 """
 
 import contextlib
@@ -17,12 +17,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from symmetry_jax.errors import InputError
+from symmetry_jax.errors import DamagedError, InputError
+from symmetry_jax.reports.report import CLAIMS, write_report
+from symmetry_jax.reports.report import FOLDER as REPORT
 from symmetry_jax.sweeps.devices import use_all_cores
 from symmetry_jax.sweeps.machine import describe_machine
-from symmetry_jax.sweeps.sealed import write_json
+from symmetry_jax.sweeps.sealed import digest, read_sealed, write_json
+from symmetry_jax.sweeps.workdir import read_manifest
 from trials.studies import ROOT, bits, bits_of_results, record_parser, temporary_folder
-from trials.walks import run
+from trials.walks import STUDY, run
 
 HALF_WAY = "checkpoints/000/0001"  # of the second wave of the first program
 
@@ -77,7 +80,11 @@ def main() -> None:
 
 
 def prepare(folder: Path) -> tuple[Path, Path]:
-    """A work directory of a finished study, and one of a study that was killed half-way."""
+    """A work directory of a finished study with its report, and one of a study that was killed half-way.
+
+    Raises:
+        SystemExit: if the second one was finished too before it could be killed.
+    """
     finished, killed = folder / "finished", folder / "killed"
     _quietly(finished)
     process = subprocess.Popen([sys.executable, "-m", "trials.walking", killed], cwd=ROOT, stderr=subprocess.DEVNULL)
@@ -85,12 +92,14 @@ def prepare(folder: Path) -> tuple[Path, Path]:
         time.sleep(0.001)
     process.kill()
     process.wait()
+    if "finished" in read_manifest(killed):
+        raise SystemExit("the study that should be killed half-way was finished before")
     return finished, killed
 
 
 def damage_all(workdir: Path, finished: Path, files: Sequence[Path] | None = None) -> Iterator[Outcome]:
     """Tries every damage on files of a work directory (all of them by default), each on a copy."""
-    expected, loaded = bits(finished), bits_of_results(workdir)
+    expected, loaded = bits(finished), _loaded(workdir)
     every = sorted(path for path in workdir.rglob("*") if path.is_file() and path.name != "lock")
     for file in files if files is not None else every:
         for damage in DAMAGES:
@@ -109,25 +118,42 @@ def table(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
     return [*rows.values()]
 
 
-def _try(workdir: Path, file: Path, damage: str, loaded: dict[str, str], expected: dict[str, str]) -> Outcome:
+def _try(workdir: Path, file: Path, damage: str, loaded: dict[str, Any], expected: dict[str, str]) -> Outcome:
     copy = workdir.with_name("copy")
     shutil.copytree(workdir, copy)
     content = DAMAGES[damage]((copy / file).read_bytes())
     (copy / file).unlink()
     if content is not None:
         (copy / file).write_bytes(content)
-    wrong = False
-    with contextlib.suppress(InputError):  # which says that it is damaged
-        wrong = bits_of_results(copy) != loaded
+    wrong = any(loaded.get(name) != found for name, found in _loaded(copy).items())
     told = any("damaged" in line for line in _quietly(copy))
-    outcome = Outcome(_kind(file), damage, wrong, told, bits(copy) == expected)
+    outcome = Outcome(_kind(file), damage, wrong, told, _is_repaired(copy, workdir, file, expected))
     shutil.rmtree(copy)
     return outcome
 
 
+def _is_repaired(copy: Path, workdir: Path, file: Path, expected: dict[str, str]) -> bool:
+    if file.parts[0] == REPORT and not ((copy / file).exists() and (copy / file).read_bytes() == (workdir / file).read_bytes()):
+        return False
+    return bits(copy) == expected
+
+
+def _loaded(workdir: Path) -> dict[str, Any]:
+    """What can be loaded, in digests, but for what is said to be damaged."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(InputError):
+        found["results"] = bits_of_results(workdir)
+    with contextlib.suppress(DamagedError, FileNotFoundError):
+        found["claims"] = digest(read_sealed(workdir / CLAIMS))
+    return found
+
+
 def _quietly(workdir: Path) -> list[str]:
+    """Runs and reports, as the command line does; returns what was said."""
     with contextlib.redirect_stderr(io.StringIO()):
-        return run(workdir)
+        said = run(workdir)
+        write_report(STUDY, workdir)
+        return said
 
 
 def _kind(file: Path) -> str:

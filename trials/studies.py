@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from symmetry_jax.reports.report import CLAIMS
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.precision import numerics
@@ -112,7 +113,7 @@ def bits(workdir: Path) -> dict[str, str]:
     for folder in sorted((workdir / "checkpoints").glob("*/*")):
         for name, leaf in _last_states(folder):
             digests[f"{folder.relative_to(workdir)} {name}"] = _digest(leaf)
-    claims = workdir / "claims.json"
+    claims = workdir / CLAIMS
     return digests | ({"claims": hashlib.sha256(claims.read_bytes()).hexdigest()} if claims.exists() else {})
 
 

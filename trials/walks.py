@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
 from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.runner import run_study
-from symmetry_jax.sweeps.study import Study
+from symmetry_jax.sweeps.study import Claim, Picture, Results, Study, Table
 
 
 def _init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
@@ -36,7 +37,26 @@ def _build(config: ConfigDict) -> list[Program]:
     return [there, back, rest] if there.axes.size == back.axes.size else [there]
 
 
-STUDY = Study("Where does it go?", _build, lambda results: [], lambda results: [], lambda results, claims: "There and back.")
+def _claims(results: Results) -> list[Claim]:
+    there = results["there"]
+    away = abs(there.position - there.start - there.push * there.step).max().item()
+    return [Claim.near("pace", "Largest distance from where a steady pace leads", 0.0, away, 0.0)]
+
+
+def _pictures(results: Results) -> list[Picture]:
+    there = results["there"].stack(run=("start", "push"))
+    figure = Figure()
+    figure.subplots().plot(there.step, there.position.transpose("step", "run"))
+    return [Picture("positions", figure, "Where the runs are.")]
+
+
+def _tables(results: Results) -> list[Table]:
+    last = results["there"].position.isel(step=-1).stack(run=("start", "push"))
+    rows = tuple(zip(last.start.values.tolist(), last.push.values.tolist(), last.values.tolist(), strict=True))
+    return [Table("ends", ("start", "push", "position"), rows, "Where the runs end.")]
+
+
+STUDY = Study("Where does it go?", _build, _claims, _pictures, lambda results, claims: "There and back.", _tables)
 
 
 def config(**changes: Any) -> ConfigDict:
