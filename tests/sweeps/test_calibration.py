@@ -1,5 +1,7 @@
 """The tile and lowering of a study, and the time that it will take."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,7 @@ from symmetry_jax.sweeps.calibration import calibrated, predicted_seconds
 from symmetry_jax.sweeps.compiling import compile_seconds
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.program import Program
+from symmetry_jax.sweeps.sealed import read_sealed
 from symmetry_jax.sweeps.segments import next_segment
 from symmetry_jax.sweeps.speeds import IMPOSSIBLE, Speed, speed_of
 
@@ -88,9 +91,19 @@ def test_a_damaged_speed_is_measured_again(cache):
     engine = Engine(program(), 4)
     speed_of(engine, engine.start)
     (path,) = cache.iterdir()
-    path.write_text(path.read_text().replace("0", "1", 1))
-    speed_of(engine, engine.start)
-    assert speed_of(engine, never).step > 0
+    kept = read_sealed(path)
+    path.write_text(path.read_text().replace(f'"step": {kept["step"]!r}', '"step": 9.0'))
+    assert json.loads(path.read_text())["step"] == 9 and kept["step"] < 9
+    begun = []
+
+    def start():
+        begun.append(path)
+        return engine.start()
+
+    again = speed_of(engine, start)
+    assert begun and again.step < 9
+    assert read_sealed(path)["step"] == again.step  # and is whole once more
+    assert speed_of(engine, never) == again
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
