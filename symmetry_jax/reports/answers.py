@@ -2,14 +2,15 @@
 
     python -m symmetry_jax.reports.answers FOLDER PAGE [WORKDIR ...]
 
-Copies claims, manifest and figures of finished studies from their work directories into FOLDER, a folder for each study, and
-writes PAGE, in Markdown, from all that is there. `make answers` does it for `experiments/answers` and `experiments/README.md`.
+Copies claims, manifest, figures and tables of finished studies from their work directories into FOLDER, a folder for each
+study, and writes PAGE, in Markdown, from all that is there. `make answers` does it for `experiments/answers` and
+`experiments/README.md`.
 """
 
 import argparse
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ claim that fails is shown like one that holds.
 
 
 def keep(workdir: Path, folder: Path) -> None:
-    """Copies claims, manifest and figures of a finished study into `folder`, under the study's name.
+    """Copies claims, manifest, figures and tables of a finished study into `folder`, under the study's name.
 
     Raises:
         InputError: if there is no finished study with a report.
@@ -37,7 +38,8 @@ def keep(workdir: Path, folder: Path) -> None:
     target = folder / read_sealed(workdir / CLAIMS)["study"]
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for path in (workdir / CLAIMS, workdir / MANIFEST, *(workdir / FOLDER).glob("*.png")):
+    shown = [path for kind in ("*.png", "*.csv") for path in (workdir / FOLDER).glob(kind)]
+    for path in (workdir / CLAIMS, workdir / MANIFEST, *shown):
         shutil.copy(path, target)
 
 
@@ -53,22 +55,41 @@ def render(folder: Path) -> str:
 
 def _section(study: Path, link: str) -> str:
     summary, manifest = (read_sealed(study / name) for name in (CLAIMS, MANIFEST))
-    figure = summary["figures"][0] if summary["figures"] else None
-    claims = summary["claims"]
-    rows = [f"| {_cell(claim)} |" for claim in claims]
+    short, _, detail = summary["answer"].partition("\n\n")
+    claims, place = summary["claims"], f"{link}/{study.name}"
     return "\n".join(
         [
             f"## {study.name}: {summary['question']}\n",
-            summary["answer"].split("\n\n")[0] + "\n",
-            *([f"![{figure.replace('_', ' ')}]({link}/{study.name}/{figure}.png)\n"] if figure else []),
+            f"{short}\n",
+            *_shown(summary, place),
+            *_folded("In detail", [f"- {line}" for line in detail.splitlines()]),
             f"{sum(claim['holds'] for claim in claims)} of {len(claims)} claims hold:\n",
             "| claim | expected | measured | |",
             "| --- | --- | --- | --- |",
-            *rows,
+            *(f"| {_cell(claim)} |" for claim in claims),
             f"\n{_cost(manifest)}\n",
             f"```\n{manifest['command']}\n```\n",
         ]
     )
+
+
+def _shown(summary: Mapping[str, Any], place: str) -> Iterator[str]:
+    """The first figure with its caption, and where the others and the tables are."""
+    figures = [(name, f"{place}/{name}.png", caption) for name, caption in summary["figures"].items()]
+    tables = [(name, f"{place}/{name}.csv", caption) for name, caption in summary["tables"].items()]
+    for name, path, caption in figures[:1]:
+        yield f"![{_spoken(name)}]({path})\n\n*{caption}*\n"
+    if others := [*figures[1:], *tables]:
+        yield from _folded("Other figures and tables", [f"- [{_spoken(name)}]({path}): {text}" for name, path, text in others])
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _folded(title: str, lines: Sequence[str]) -> list[str]:
+    """Lines that a reader has to open."""
+    return [f"<details><summary>{title}</summary>\n", *lines, "\n</details>\n"] if lines else []
 
 
 def _cell(claim: Mapping[str, Any]) -> str:

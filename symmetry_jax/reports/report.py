@@ -55,8 +55,9 @@ def write_report(study: Study, workdir: Path) -> str:
     with mpl.rc_context(STYLE):
         pictures = study.pictures(prepared)
         images = [_draw(picture, folder) for picture in pictures]
-    write_sealed(workdir / CLAIMS, summary | {"answer": answer, "figures": [picture.name for picture in pictures]})
     tables = study.tables(prepared)
+    shown = {"figures": _captions(pictures), "tables": _captions(tables)}
+    write_sealed(workdir / CLAIMS, summary | {"answer": answer} | shown)
     for table in tables:
         _write_csv(table, folder)
     page = _page(study, answer, claims, images, tables, results, config, manifest)
@@ -83,6 +84,10 @@ def _draw(picture: Picture, folder: Path) -> dict[str, str]:
         "caption": picture.caption,
         "data": base64.b64encode(stream.getvalue()).decode(),
     }
+
+
+def _captions(shown: Sequence[Picture | Table]) -> dict[str, str]:
+    return {item.name: item.caption for item in shown}
 
 
 def _write_csv(table: Table, folder: Path) -> None:

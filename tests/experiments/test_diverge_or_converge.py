@@ -44,7 +44,7 @@ def held(workdir, sweep="", change=None):
 def test_claims_hold_and_the_page_shows_all(workdir):
     summary = json.loads((workdir / "claims.json").read_text())
     assert all(claim["holds"] for claim in summary["claims"] if claim["name"] != "after kinks")  # few kinks are crossed here
-    assert summary["figures"] == ["map", "forecasts", "thresholds", "curvature", "kinks"]
+    assert list(summary["figures"]) == ["map", "forecasts", "thresholds", "curvature", "kinks"]
     assert len(summary["answer"].split("\n\n")[0].splitlines()) == 1 and "nan" not in summary["answer"]
     assert (workdir / "report" / "settings.csv").exists()
     assert load_results(workdir).sizes["learning_rate"] == 2 and "setting" not in load_results(workdir).dims

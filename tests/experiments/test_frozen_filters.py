@@ -67,7 +67,7 @@ def test_results_claims_and_page(workdir, sweeps):
     assert {"gauss-newton", "not additive", "first step, alone"} <= names
     loose = {f"{regime}: deep" for regime in ("one by one", "alone")}  # so few updates do not tell
     assert all(claim["holds"] for claim in summary["claims"] if claim["name"] not in loose)
-    assert summary["figures"] == ["training", "starts", "twins", "interaction"]
+    assert list(summary["figures"]) == ["training", "starts", "twins", "interaction"]
     first, details = summary["answer"].split("\n\n")
     assert first.count(". ") == 2 and "Units do interact" in first
     assert "duplicates" in details and "nan" not in summary["answer"]

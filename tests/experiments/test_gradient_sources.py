@@ -75,7 +75,7 @@ def test_exact_claims_hold_and_the_page_shows_all(workdir, sweeps):
     summary = json.loads((workdir / "claims.json").read_text())
     claims = {claim["name"]: claim["holds"] for claim in summary["claims"]}
     assert claims == held(sweeps) and set(claims) == EXACT | FOUND and all(claims[name] for name in EXACT)
-    assert summary["figures"] == ["shares", "pushes", "kicks", "layers"]
+    assert list(summary["figures"]) == ["shares", "pushes", "kicks", "layers"]
     assert len(summary["answer"].split("\n\n")[0].splitlines()) == 1 and "nan" not in summary["answer"]
     assert len((workdir / "report" / "shares.csv").read_text().splitlines()) == 1 + 2 * 2 * (2 * 2 + 2)
     assert load_results(workdir).sizes["held"] == 2 and load_results(workdir).sources.dtype == np.float64

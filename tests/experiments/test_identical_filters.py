@@ -74,7 +74,7 @@ def test_exact_claims_hold_and_nothing_is_claimed_about_accuracy_too_early(workd
     exact = {"tied: adamw", "quotient: adamw", "fold: linear", "fold: ReLU", "rank: linear", "rank: linear, unpadded"}
     assert set(found) == exact | {"gain: linear", "tied: width", "by heart: linear"}
     summary = json.loads((workdir / "claims.json").read_text())
-    assert summary["figures"] == ["accuracy", "speed", "quotients"] and (workdir / "report" / "filters.csv").exists()
+    assert list(summary["figures"]) == ["accuracy", "speed", "quotients"] and (workdir / "report" / "filters.csv").exists()
     paragraph, details = summary["answer"].split("\n\n")
     assert paragraph.count(". ") == 2 and "exactly equal at every record in 3 of 3 runs" in paragraph
     assert "nan" not in summary["answer"] and "never" in details

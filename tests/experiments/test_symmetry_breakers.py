@@ -48,7 +48,7 @@ def holding(results):
 def test_claims_hold_and_the_page_shows_all(workdir):
     summary = json.loads((workdir / "claims.json").read_text())
     assert all(claim["holds"] for claim in summary["claims"]) and len(summary["claims"]) == 14
-    assert summary["figures"] == ["kicks", "arithmetic"] and "nan" not in summary["answer"]
+    assert list(summary["figures"]) == ["kicks", "arithmetic"] and "nan" not in summary["answer"]
     assert (
         "equal in every bit of 8 runs under label noise, and were taken apart by gradient noise, rounding" in summary["answer"]
     )

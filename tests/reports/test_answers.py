@@ -25,16 +25,19 @@ def test_what_is_kept_is_of_the_default_preset(path):
     summary, manifest = read_sealed(folder / "claims.json"), read_sealed(folder / "manifest.json")
     assert summary["study"] == path.stem and "finished" in manifest
     assert manifest["settings"] == settings_digest(as_json(load(path)))
-    assert all((folder / f"{figure}.png").exists() for figure in summary["figures"])
+    assert all((folder / f"{name}.png").exists() for name in summary["figures"])
+    assert all((folder / f"{name}.csv").exists() for name in summary["tables"])
     assert len(summary["answer"].split("\n\n")[0].splitlines()) == 1
 
 
 def test_what_is_kept_can_be_seen_to_fail(tmp_path):
     workdir = tmp_path / "work"
     (workdir / "report").mkdir(parents=True)
-    (workdir / "report" / "curve.png").write_bytes(b"png")
+    for name in ("curve.png", "other_one.png", "sums.csv"):
+        (workdir / "report" / name).touch()
     claim = {"name": "a", "statement": "x | y", "expected": ">= 1", "measured": 0.5, "tolerance": 0.0, "holds": False}
-    summary = {"study": "mine", "question": "Why?", "claims": [claim], "answer": "So. And so.\n\nMore.", "figures": ["curve"]}
+    summary = {"study": "mine", "question": "Why?", "claims": [claim], "answer": "So. And so.\n\nMore.\nStill more."}
+    summary |= {"figures": {"curve": "How.", "other_one": "What."}, "tables": {"sums": "All."}}
     write_sealed(workdir / "claims.json", summary)
     programs = [{"seconds": 61.2, "runs": 4, "run_steps": 4000}] * 2
     manifest = {"command": "run", "devices": {"count": 2, "kind": "cpu"}, "versions": {"jax": "1"}, "programs": programs}
@@ -44,7 +47,10 @@ def test_what_is_kept_can_be_seen_to_fail(tmp_path):
     write_sealed(workdir / "manifest.json", manifest | {"finished": "today"})
     keep(workdir, tmp_path / "answers")
     page = render(tmp_path / "answers")
-    assert "## mine: Why?\n\nSo. And so.\n\n![curve](answers/mine/curve.png)" in page and "More." not in page
+    assert "## mine: Why?\n\nSo. And so.\n\n![curve](answers/mine/curve.png)\n\n*How.*\n" in page
+    assert "- [other one](answers/mine/other_one.png): What.\n- [sums](answers/mine/sums.csv): All.\n" in page
+    assert "<details><summary>In detail</summary>\n\n- More.\n- Still more.\n\n</details>\n" in page
+    assert (tmp_path / "answers" / "mine" / "sums.csv").exists()
     assert "0 of 1 claims hold" in page and "| x \\| y | >= 1 | 0.5 | **fails** |" in page
     assert "8 runs in 2 programs, 8,000 run-steps: 2 min 2 s on 2 x cpu (jax 1)." in page
 
