@@ -69,7 +69,7 @@ def test_the_table_and_the_figures(workdir):
     assert "full,2,sigmoid,0.0,2 1,2 1,2 1,2 1,1 1,1 1," in "\n".join(lines) and len(lines) == 13
     page = (workdir / "report" / "index.html").read_text()
     assert "<h2>Tables</h2>" in page and page.count("<tr><td>") > 12
-    figures = json.loads((workdir / "claims.json").read_text())["figures"]
+    figures = list(json.loads((workdir / "claims.json").read_text())["figures"])
     assert figures == ["first_moves", "loss_2_layers", "loss_3_layers", "escape"]
     assert all((workdir / "report" / f"{figure}.png").stat().st_size > 5000 for figure in figures)
 
