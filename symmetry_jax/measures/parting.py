@@ -4,15 +4,16 @@ Read at every step: what happens between two records would be missed, and a kick
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State, remembered
 from symmetry_jax.learning.starts import Blocks
-from symmetry_jax.symmetry.separation import distances
-from symmetry_jax.symmetry.units import Symmetry
+from symmetry_jax.symmetry.separation import distances, separation
+from symmetry_jax.symmetry.units import Symmetry, UnitGroup
 
 NEVER = -1
 
@@ -82,6 +83,25 @@ def block_distance(symmetry: Symmetry, blocks: Blocks) -> Measure:
         return jnp.stack(list(_apart(state.variables, symmetry, blocks).values()))
 
     return Measure("spread", read, dims=("group",), coords={"group": list(blocks)})
+
+
+def distinct_units(symmetry: Symmetry, blocks: Blocks) -> Measure:
+    """How many units of the blocks are equal in every bit to no unit before them in their block, at ends: (group,).
+
+    1 for each block whose units are all equal, and as many as it has units where no two are. Zeros of either sign are equal.
+    """
+
+    def read(state: State, aux: PyTree, data: PyTree, hparams: Hparams, step: jax.Array) -> jax.Array:
+        del aux, data, hparams, step
+        counts = [sum(_distinct(state.variables, symmetry[name], block) for block in units) for name, units in blocks.items()]
+        return jnp.stack(counts)
+
+    return Measure("distinct", read, "ends", ("group",), {"group": list(blocks)})
+
+
+def _distinct(variables: PyTree, group: UnitGroup, block: Sequence[int]) -> jax.Array:
+    equal = separation(variables, group)[np.ix_(block, block)] == 0
+    return jnp.sum(~jnp.any(jnp.tril(equal, -1), axis=1), dtype=jnp.int32)
 
 
 def _apart(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> dict[str, jax.Array]:

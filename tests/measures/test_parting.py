@@ -7,7 +7,7 @@ import pytest
 from symmetry_jax import sweep
 from symmetry_jax.errors import InputError
 from symmetry_jax.learning.process import Measure, Process, State, renamed
-from symmetry_jax.measures.parting import NEVER, block_distance, first_parting, watch_ties
+from symmetry_jax.measures.parting import NEVER, block_distance, distinct_units, first_parting, watch_ties
 from symmetry_jax.symmetry.units import Symmetry, UnitAxis, UnitGroup
 
 GROUP = UnitGroup("layer", 4, (UnitAxis("params/w", 1, "fan-in"), UnitAxis("params/a", 0, "fan-out")))
@@ -57,3 +57,20 @@ def test_hparams_may_have_another_name_outside():
     np.testing.assert_allclose(found.transpose("strength", "step"), [[1, 1, 1], [1, 1.5, 2]])
     with pytest.raises(InputError, match="needs an axis strength"):
         sweep(process, [first], {"drift": [0.5]}, 2)
+
+
+@pytest.mark.parametrize("numbers, count", [([1, 1, 7, 1], 1), ([1, 2, 7, 1], 2), ([2, 1, 7, 1], 2), ([1, 2, 7, 3], 3)])
+@pytest.mark.parametrize("array", ["w", "a"])
+def test_distinct_units_are_those_that_are_equal_to_none_before_them(numbers, count, array):
+    w, a = (1 + 2.0**-23 * jnp.array(numbers, float) if name == array else jnp.ones(4) for name in ("w", "a"))
+    state = State({"params": {"w": jnp.stack([jnp.zeros(4), w]), "a": a[:, None]}})
+    measure = distinct_units(SYMMETRY, {"layer": [(0, 1, 3)]})
+    assert measure.read(state, None, None, {}, jnp.array(0)).tolist() == [count]
+    both = distinct_units(SYMMETRY, {"layer": [(0, 1), (2, 3)]})
+    apart = 2 + (numbers[0] != numbers[1]) + (numbers[2] != numbers[3])
+    assert both.read(state, None, None, {}, jnp.array(0)).tolist() == [apart]
+
+
+def test_zeros_of_either_sign_are_one_unit():
+    state = State({"params": {"w": jnp.array([[0.0, -0.0, 1, 0]] * 2), "a": jnp.ones((4, 1))}})
+    assert distinct_units(SYMMETRY, BLOCKS).read(state, None, None, {}, jnp.array(0)).tolist() == [1]
