@@ -172,6 +172,11 @@ def _accuracy_claims(results: Results) -> Iterator[Claim]:
         f"{float(regression.learning_rate):g}, of its rates that of the least training loss, upper end of 95% interval"
     )
     yield Claim.at_most("accuracy: linear", statement, 0, interval(linear.sel(filters=most) - regression)[2])
+    statement = (
+        f"ReLU, {most:g} filters: test accuracy less that of softmax regression after as many steps at rate "
+        f"{float(regression.learning_rate):g}, of its rates that of the least training loss, lower end of 95% interval"
+    )
+    yield Claim.at_least("accuracy: ReLU, softmax", statement, 0, interval(bent.sel(filters=most) - regression)[0])
     lower = interval(bent.sel(filters=most) - linear.sel(filters=most))[0]
     statement = f"{most:g} filters: test accuracy with ReLU less that without a nonlinearity, lower end of 95% interval"
     yield Claim.at_least("accuracy: ReLU", statement, 0, lower)
@@ -219,20 +224,34 @@ def _gain_claim(results: Results) -> Claim:
 
 
 def capacity_sentence(results: Results) -> str:
-    """Two sentences: what more filters buy without a nonlinearity, and with one; on true labels, and by heart."""
+    """What more filters buy without a nonlinearity, and with one, beside softmax regression; on true labels, and by heart."""
     linear, bent = (family(results, name).test_accuracy.isel(step=-1).mean("seed") for name in (LINEAR, RELU))
     fewest, most = linear.filters.values[[0, -1]]
-    alone = float(best_regression(results).test_accuracy.isel(step=-1).mean("seed"))
     as_long = float(best_regression(results, "random").train_loss.isel(step=-1).mean("seed"))
     by_heart = [float(family(results, name, "random").train_loss.isel(step=-1).mean("seed")[-1]) for name in (LINEAR, RELU)]
     gap = float(settled(results["filters"]).sel(activation="identity").fold_gap.max())
     return (
         f"Without a nonlinearity {fewest:g} to {most:g} filters are softmax regression, to {gap:.0e} of the largest logit, and "
         f"get {float(linear[0]):.1%} to {float(linear[-1]):.1%} of the test digits right, with ReLU {float(bent[0]):.1%} to "
-        f"{float(bent[-1]):.1%}, softmax regression itself {alone:.1%} after as many steps at its rate of least training loss. "
+        f"{float(bent[-1]):.1%}. {_beside_regression(results)} "
         f"Labels in a random order {most:g} filters learn to {by_heart[0]:.2f} nats without and {by_heart[1]:.2f} with ReLU, "
         f"softmax regression to {as_long:.2f} in as many steps and to {least_loss(results, 'random'):.2f} trained for long."
     )
+
+
+def _beside_regression(results: Results) -> str:
+    """How softmax regression does, and the network with ReLU and the most filters beside it."""
+    bent, regression = (runs.test_accuracy.isel(step=-1) for runs in (family(results, RELU), best_regression(results)))
+    alone = (
+        f"Softmax regression itself gets {float(regression.mean('seed')):.1%} after as many steps, at that of "
+        f"{results['softmax'].sizes['learning_rate']} learning rates which ends at the least training loss, where networks "
+        "have one rate"
+    )
+    if bent.sizes["seed"] < 2:  # one seed has no spread
+        return f"{alone}."
+    low, mean, high = (100 * end for end in interval(bent.isel(filters=-1) - regression))
+    told = f"{mean:+.2f} points, 95% interval {low:+.2f} to {high:+.2f}"
+    return f"{alone}; what {float(bent.filters[-1]):g} filters with ReLU get differs from that by {told}."
 
 
 def capacity_lines(results: Results) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Filters that are tied once: whether they stay so, and whether their quotient network learns the same."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,12 +11,18 @@ from matplotlib.figure import Figure
 from symmetry_jax.sweeps.study import Claim, Picture, Results
 
 SAME_LOSS = 1e-12  # nats, in float64
+# one after the other, the latter above the former, so that a line that lies on another lets it be seen
+STYLES: tuple[dict[str, Any], ...] = (
+    {"linestyle": "-", "linewidth": 2.4, "zorder": 2, "alpha": 0.5},
+    {"linestyle": "--", "linewidth": 1.2, "zorder": 3},
+)
 
 CAPTION = (
     "Left: minibatch loss of networks whose filters are tied in blocks (lines) and of their quotient networks, which have one "
     "filter for each block (dots), mean over seeds, copies and layers. Right: the largest difference between the two in any "
     "run, in float64; where it is exactly 0 a logarithmic axis cannot show it. Where training enlarges rounding, over "
-    "more steps or at larger rates, the two may part."
+    "more steps or at larger rates, the two may part. A dashed line may lie on a solid one; dots of each optimizer are at "
+    "steps of their own."
 )
 
 
@@ -80,19 +87,21 @@ def tie_pictures(results: Results) -> Iterator[Picture]:
 def _draw(results: Results) -> Figure:
     losses, gaps = results["quotient"], quotient_gaps(results)
     both = losses.valid.all("network")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.4))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.6), layout="constrained")
     shown = np.unique(np.linspace(0, gaps.sizes["step"] - 1, 21).astype(int))
     for number, optimizer in enumerate(gaps.optimizer.values):
         runs, where = losses.loss.sel(optimizer=optimizer), both.sel(optimizer=optimizer)
         curves = runs.where(where).mean([dim for dim in where.dims])
-        left.plot(curves.step, curves.sel(network="tied"), color=f"C{number}", linewidth=1, label=optimizer)
-        left.plot(curves.step[shown], curves.sel(network="quotient")[shown], "o", color=f"C{number}", markersize=3)
+        style = STYLES[number % len(STYLES)]
+        left.plot(curves.step, curves.sel(network="tied"), color=f"C{number}", label=optimizer, **style)
+        dots = np.minimum(shown + 2 * number, len(curves.step) - 1)
+        left.plot(curves.step[dots], curves.sel(network="quotient")[dots], "o", color=f"C{number}", markersize=3, zorder=4)
         apart = gaps.sel(optimizer=optimizer).max("run")
         right.plot(apart.step, apart.where(apart > 0), color=f"C{number}", linewidth=1)
     right.axhline(SAME_LOSS, color="black", linestyle=":", linewidth=0.8)
     left.set(xlabel="step", ylabel="minibatch loss (nats)", yscale="log")
     right.set(xlabel="step", ylabel="largest difference (nats)", yscale="log")
-    left.legend()
+    left.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))  # above the panel, where no data are
     return figure
 
 
