@@ -12,6 +12,7 @@ from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
 from symmetry_jax.theory.kicks import normal_kick, rounding_kick
 
 APART = ("dropout", "gradient_noise", "weight_noise", "fan_out", "rounding")  # expected to take equal units apart
+MOVED = "fan_out"  # its twins start apart in their fan-out, and are equal in their fan-in alone
 FINE = 2e-3  # grids up to this are far finer than weights, as the formula for rounding has it
 ERRORS = 4  # standard errors that a measured kick may be off
 SHOWN = 1e-3  # the strength, or the nearest one, at which separation is drawn over steps
@@ -39,18 +40,26 @@ def _parted(runs: xr.Dataset) -> xr.DataArray:
     return (runs.parted_after >= 0) & runs.valid
 
 
+def _acting(runs: xr.Dataset) -> xr.DataArray:
+    """Whether there is a run in which the source is on."""
+    return runs.valid & (runs.strength > 0)
+
+
 def breaker_claims(results: Results) -> Iterator[Claim]:
     """Which sources leave every bit equal, which do not, and how large their first kick is."""
     runs = _runs(results)
     for source in map(str, runs.source.values):
         here = runs.sel(source=source)
-        parted, on = _parted(here), here.valid & (here.strength > 0)
+        parted, on = _parted(here), _acting(here)
         if source not in APART:
-            statement = f"{source}: of {int(here.valid.sum())} runs, those whose twins ever differ in a bit"
-            yield Claim.near(f"equal: {source}", statement, 0, int(parted.sum()), 0)
+            statement = f"{source}: of {int(on.sum())} runs at a strength above 0, those whose twins ever differ in a bit"
+            yield Claim.near(f"equal: {source}", statement, 0, int((parted & on).sum()), 0)
             continue
-        statement = f"{source}: share of {int(on.sum())} runs at a strength above 0 whose twins differ in a bit by the end"
-        yield Claim.near(f"apart: {source}", statement, 1, float((parted & on).sum() / on.sum()), 0)
+        how, apart = "differ in a bit by the end", parted
+        if source == MOVED:
+            how, apart = f"are equal in their fan-in and differ there by step {int(here.step[1])}", _fan_in(here)
+        statement = f"{source}: share of {int(on.sum())} runs at a strength above 0 whose twins {how}"
+        yield Claim.near(f"apart: {source}", statement, 1, float((apart & on).sum() / on.sum()), 0)
         off = here.valid & (here.strength == 0)
         if off.any():
             statement = f"{source}: of {int(off.sum())} runs at strength 0, those whose twins ever differ in a bit"
@@ -65,6 +74,12 @@ def breaker_claims(results: Results) -> Iterator[Claim]:
         )
         yield Claim.near(f"kick: {source}", statement, 1, float(worst), error)
     yield from _dropout_claims(results)
+
+
+def _fan_in(runs: xr.Dataset) -> xr.DataArray:
+    """Whether twins start equal in their fan-in and differ in it at the next record."""
+    apart = runs.separation.sel(part="fan-in")
+    return (apart.isel(step=0, drop=True) == 0) & (apart.isel(step=1, drop=True) > 0)
 
 
 def _over_expected(runs: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -91,12 +106,16 @@ def _rms(values: xr.DataArray) -> xr.DataArray:
     return (values**2).mean("seed") ** 0.5
 
 
+def _dropout_squares(results: Results) -> dict[str, xr.DataArray]:
+    """Squares of the first kick over the expected one, of regressions of one step, by part: (dropout, seed)."""
+    steps = along(results["dropout"], "seed", "dropout")
+    taken, expected = steps.separation.isel(step=-1, drop=True), steps.expected_kick.sel(end="first")
+    return {part: (taken.sel(part=part) / expected.sel(source=part)) ** 2 for part in ("fan-in", "fan-out")}
+
+
 def _dropout_claims(results: Results) -> Iterator[Claim]:
     """One step of regressions with dropout, against the formula, by the mean of squares over seeds."""
-    steps = along(results["dropout"], "seed", "dropout")
-    taken = steps.separation.isel(step=-1, drop=True)
-    for part in ("fan-in", "fan-out"):
-        squares = (taken.sel(part=part) / steps.expected_kick.sel(end="first", source=part)) ** 2
+    for part, squares in _dropout_squares(results).items():
         mean, error = squares.mean("seed"), squares.std("seed") / np.sqrt(squares.sizes["seed"])
         worst = int(abs((mean - 1) / error).argmax("dropout"))
         statement = (
@@ -108,17 +127,38 @@ def _dropout_claims(results: Results) -> Iterator[Claim]:
 
 
 def breaker_sentence(results: Results) -> str:
-    """Which sources left every bit equal and which did not, in one sentence."""
+    """Which sources left every bit equal and which did not, and where a closed form of the first kick was checked."""
     runs = _runs(results)
-    parted = _parted(runs).any(["seed", "strength"])
+    on = _acting(runs)
+    parted = (_parted(runs) & on).any(["seed", "strength"])
     names: Mapping[bool, list[str]] = {
         apart: [str(source).replace("_", " ") for source in runs.source.values if bool(parted.sel(source=source)) == apart]
         for apart in (False, True)
     }
-    equal = int(runs.valid.where(~parted, 0).sum())
+    equal = int(on.where(~parted, 0).sum())
     kept = f"stayed equal in every bit of {equal} runs under {', '.join(names[False])}" if names[False] else ""
     lost = f"were taken apart by {', '.join(names[True])}" if names[True] else ""
-    return f"Two tied filters {', and '.join(found for found in (kept, lost) if found)}."
+    return f"Two tied filters {', and '.join(found for found in (kept, lost) if found)}. {_kick_sentence(results)}"
+
+
+def _kick_sentence(results: Results) -> str:
+    """Where first kicks were held against a closed form, and how far off they were at most."""
+    found = [
+        f"within {float(abs(ratio - 1).max()):.1%} for {source.replace('_', ' ')} at {_where(source, ratio)}"
+        for source, ratio in _over_expected(_runs(results)).items()
+    ]
+    squares = _dropout_squares(results)
+    off = max(float(abs(each.mean("seed") ** 0.5 - 1).max()) for each in squares.values())
+    count = squares["fan-in"].sizes["seed"]
+    found.append(f"within {off:.1%} for dropout in {count:,} regressions of one step alone, not in these filters")
+    return f"The first kick was held against a closed form, and agreed {', '.join(found)}."
+
+
+def _where(source: str, ratio: xr.DataArray) -> str:
+    """The strengths at which a source was held against a closed form."""
+    if source == "rounding":
+        return f"grids up to {float(ratio.strength.max()):g}"
+    return f"strengths from {float(ratio.strength.min()):g} to {float(ratio.strength.max()):g}"
 
 
 def breaker_lines(results: Results) -> Iterator[str]:
