@@ -48,7 +48,7 @@ def get_config(preset: str = "") -> ConfigDict:
     config.arithmetic = ConfigDict()  # axes too: perceptrons with one hidden layer, all weights equal at the start
     config.arithmetic.floats = "float64,float32"  # a program for each of these
     config.arithmetic.width = "2:65"  # and each of these
-    config.arithmetic.seed = "0:4"  # minibatches
+    config.arithmetic.seed = "0:16"  # minibatches
     config.arithmetic.constant = "0.1"  # every weight at the start
     config.arithmetic.learning_rate = "0.3"
     config.followed = "3,7,12,20,31,48"  # widths whose ties are held as well, with a difference followed; in float64
@@ -73,7 +73,7 @@ def _smoke(config: ConfigDict) -> ConfigDict:
     config.arithmetic.width = "7,8"
     config.arithmetic.floats = "float64"
     config.arithmetic.seed = "0:2"
-    config.followed = "7"
+    config.followed = "7,8"
     config.steps = 30
     config.arithmetic_steps = 1000
     config.records = 11

@@ -36,11 +36,12 @@ from symmetry_jax.learning.tasks import Dataset, classification
 from symmetry_jax.learning.ties import hold
 from symmetry_jax.learning.training import descend
 from symmetry_jax.measures.dropout import expected_dropout_kick
-from symmetry_jax.measures.parting import block_distance, first_parting, watch_ties
+from symmetry_jax.measures.parting import block_distance, distinct_units, first_parting, watch_ties
 from symmetry_jax.measures.separation import twin_numbers, twin_separation, twin_size
 from symmetry_jax.measures.training import evaluate_accuracy, evaluate_loss, first_nonfinite_step, minibatch_loss
 from symmetry_jax.measures.transverse import log_growth, transverse
-from symmetry_jax.reports.arithmetic import arithmetic_claims, arithmetic_lines, arithmetic_picture, arithmetic_sentence
+from symmetry_jax.reports.arithmetic import arithmetic_claims, arithmetic_lines, arithmetic_sentence
+from symmetry_jax.reports.arithmetic_figures import arithmetic_picture
 from symmetry_jax.reports.breakers import breaker_claims, breaker_lines, breaker_picture, breaker_sentence, breaker_table
 from symmetry_jax.sweeps.axes import Axes, parse_axes, parse_axis
 from symmetry_jax.sweeps.precision import PRECISIONS
@@ -57,8 +58,10 @@ ARITHMETIC = ("floats", "width", "seed", "constant", "learning_rate")
 VARIED = ("source", "seed", "strength", "dropout", "floats", "width")
 
 LIMITS = (
-    "None of this says what becomes of units that start merely close. Which widths lose a tie depends on the processor, the "
-    "version of XLA and the shapes; on another machine, or in a larger network, it is other widths."
+    "None of this says what becomes of units that start merely close. Twins that stay equal in every bit do not contradict "
+    "units that arithmetic parts: the twins are the first two of the 8 units of a layer, in float32, where XLA computes equal "
+    "columns alike; at other widths it may not. Which widths lose a tie depends on the processor, the version of XLA and the "
+    "shapes; on another machine, or in a larger network, it is other widths."
 )
 
 LAYER, UNITS = "conv_0", (0, 1)  # the twins; arithmetic was never seen to part the first two columns of a matrix
@@ -169,8 +172,8 @@ def _perceptron(data: Dataset, width: int) -> tuple[Symmetry, Process, Sequence[
     symmetry, task = model.symmetry(data.shape), classification(model, 32, "per_seed")
     process = descend(task, OPTIMIZERS["sgd"], draw(model, INITIALIZERS["constant"]))
     blocks = _whole(width)
-    measures = (*first_parting(blocks), block_distance(symmetry, blocks), minibatch_loss(), evaluate_loss(task))
-    return symmetry, process, (*measures, first_nonfinite_step())
+    parting = (*first_parting(blocks), block_distance(symmetry, blocks), distinct_units(symmetry, blocks))
+    return symmetry, process, (*parting, minibatch_loss(), evaluate_loss(task), first_nonfinite_step())
 
 
 def _whole(width: int) -> dict[str, list[range]]:
