@@ -150,7 +150,7 @@ def arithmetic_sentence(results: Results) -> str:
     split = _splits(runs)
     counts = {str(floats): int(split.sel(floats=floats).sum()) for floats in split.floats.values}
     found = " and ".join(f"{count} of {split.sizes['width']} widths in {floats}" for floats, count in counts.items())
-    into = f", which split into {_into(runs)}" if split.any() else ""
+    into = f"; they split into {_into(runs)}" if split.any() else ""
     return f"Arithmetic alone, by the last bit of a sum, parts units that all start equal at {found}{into}."
 
 

@@ -158,7 +158,8 @@ def _where(source: str, ratio: xr.DataArray) -> str:
     """The strengths at which a source was held against a closed form."""
     if source == "rounding":
         return f"grids up to {float(ratio.strength.max()):g}"
-    return f"strengths from {float(ratio.strength.min()):g} to {float(ratio.strength.max()):g}"
+    low, high = float(ratio.strength.min()), float(ratio.strength.max())
+    return f"strengths from {low:g} to {high:g}" if low < high else f"strength {low:g}"
 
 
 def breaker_lines(results: Results) -> Iterator[str]:

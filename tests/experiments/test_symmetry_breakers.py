@@ -122,7 +122,7 @@ def test_widths_that_keep_the_tie_neither_split_nor_foretell_anything(results):
     assert "of 2 runs that lost the tie" in names["foretold"].statement
     alike = changed(results, "arithmetic", set_last("parted_after", -1))
     assert not {"foretold", "told", "fully split: float64"} & set(holding(alike))
-    assert "which split into" not in STUDY.answer(alike, [])
+    assert "they split into" not in STUDY.answer(alike, [])
 
 
 def test_runs_without_their_source_are_not_counted(results, held):
