@@ -37,6 +37,7 @@ from symmetry_jax.measures.overlap import (
 )
 from symmetry_jax.measures.removal import removal
 from symmetry_jax.measures.training import evaluate_accuracy, evaluate_loss, first_nonfinite_step
+from symmetry_jax.reports.niche_cases import sign_claims
 from symmetry_jax.reports.niche_figures import niche_pictures
 from symmetry_jax.reports.niche_words import niche_lines, niche_sentence
 from symmetry_jax.reports.niches import LIMITS, niche_claims, niche_table
@@ -150,11 +151,11 @@ def _check(config: ConfigDict) -> None:
 
 def claims(results: Results) -> list[Claim]:
     """What the results bear out."""
-    return [*niche_claims(results), *penalty_claims(results)]
+    return [*sign_claims(results), *niche_claims(results), *penalty_claims(results)]
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
-    """The answer in three sentences, then in detail, each from the results."""
+    """The answer in four sentences, then in detail, each from the results."""
     lines = [*niche_lines(results), *penalty_lines(results), LIMITS]
     runs = sum(int(sweep.valid.sum()) for sweep in results.values())
     lines.append(f"{runs:,} runs; {sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")

@@ -1,12 +1,11 @@
 """Whether units fill niches of their own: claims and a table, from labelled results.
 
 A setting is a network with its activation; a point is a setting at a width. A trained run is held against itself before
-training, and against random features: the run of the same seed that trained the output alone. If units came to fill
-niches, fan-ins would overlap less than before, and units would say less of the same than random features do. What two removed
-units cost beyond the sum of each is no such test: with a margin, cross-entropy has two cost more even if they do not overlap.
+training, and against random features: the run of the same seed that trained the output alone. What two removed units cost
+beyond the sum of each is no test of niches: with a margin, cross-entropy has two cost more even if they do not overlap.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -14,7 +13,7 @@ import xarray as xr
 from symmetry_jax.reports.bias_scales import interval
 from symmetry_jax.reports.growth import setting_word, settled
 from symmetry_jax.sweeps.study import Claim, Results, Table
-from symmetry_jax.theory.chance_overlap import largest_cosine, mean_cosine
+from symmetry_jax.theory.chance_overlap import even_cosine, largest_cosine, mean_cosine
 
 WITHIN = ("seed", "width", "spread", "hidden_rate")  # what varies within a setting
 ERRORS = 4  # standard errors that a mean may be off what is expected of it
@@ -32,6 +31,7 @@ COLUMNS = (
     "test accuracy",
     "mean |cosine|",
     "by chance",
+    "spread evenly",
     "largest |cosine|",
     "by chance (largest)",
     "effective rank, weights",
@@ -46,8 +46,10 @@ COLUMNS = (
     "duplicates",
     "silent",
 )
+BESIDE = ("by chance", "spread evenly", "by chance (largest)")  # what directions have beside what units have
 TABLE = (
-    "Means over seeds at the end, with networks all of whose units are silent. By chance: independent directions. "
+    "Means over seeds at the end, with networks all of whose units are silent. By chance: independent directions. Spread "
+    "evenly: mean |cosine| of directions spread as evenly as so many can be (0 up to as many as a fan-in has numbers). "
     "Contributions: what units add to the outputs, correlated over the test set, mean over pairs. Loss of one and two units: "
     "test loss added when they are removed to their means; superadditive pairs are those in which losing both costs more than "
     "the sum; told by: correlation of that excess, over pairs, with the |cosine| of fan-ins and with the correlation of "
@@ -89,6 +91,11 @@ def correlation(runs: xr.Dataset) -> xr.DataArray:
     return runs.contribution_correlation.sel(sign="with", drop=True)
 
 
+def active_rank(runs: xr.Dataset) -> xr.DataArray:
+    """Effective rank of activations."""
+    return runs.effective_rank.sel(part="activations", drop=True)
+
+
 def cost(runs: xr.Dataset, quantity: str) -> xr.DataArray:
     """A quantity of removal to the mean, at the end."""
     return runs.removal.sel(way="mean", quantity=quantity, end="last", drop=True)
@@ -121,22 +128,15 @@ def dead(runs: xr.Dataset) -> int:
 
 
 def niche_claims(results: Results) -> Iterator[Claim]:
-    """What niches ask for, in every setting, and what chance and theory do."""
+    """What chance has of untrained units, what removal costs, and whether units that start alike remember it."""
+    yield from _chance_claims(results)
     for name, setting in settings_of(results):
-        runs, features, near = start(setting), start(setting, trained=False), start(setting, near=True)
+        runs, near = start(setting), start(setting, near=True)
         if runs is None or setting.sizes["seed"] < 2:
             continue
-        statement = f"{name}, untrained: standard errors by which mean |cosine| is off that of independent directions, at most"
-        yield Claim.at_most(f"chance: {name}", statement, ERRORS, float(np.max(chance_errors(runs))))
-        highest = "highest upper end of intervals that hold for all widths with 95% confidence"
-        statement = f"{name}: change of mean |cosine| in training, which niches would lower: {highest}"
-        yield Claim.at_most(f"apart: {name}", statement, 0, _ends(change(mean_overlap(runs)), max, 2))
-        if features is not None:
-            statement = f"{name}: correlation of contributions, less that of random features: {highest}"
-            yield Claim.at_most(f"own: {name}", statement, 0, _ends(last(correlation(runs) - correlation(features)), max, 2))
         lowest = "lowest lower end of intervals that hold for all widths with 95% confidence"
         statement = f"{name}: loss of two units less the sum of each (nats), above 0 where two cost more: {lowest}"
-        yield Claim.at_least(f"superadditive: {name}", statement, 0, _ends(interaction(runs), min, 0))
+        yield Claim.at_least(f"superadditive: {name}", statement, 0, _lowest(interaction(runs)))
         if near is not None:
             statement = (
                 f"{name}: mean |cosine| at the end of units that start alike (spread {near.spread.item():g}), less that of "
@@ -144,7 +144,21 @@ def niche_claims(results: Results) -> Iterator[Claim]:
                 f"fell silent: {lowest}"
             )
             more = last(mean_overlap(alive(near)) - mean_overlap(runs))
-            yield Claim.at_least(f"memory: {name}", statement, 0, _ends(more, min, 0))
+            yield Claim.at_least(f"memory: {name}", statement, 0, _lowest(more))
+
+
+def _chance_claims(results: Results) -> Iterator[Claim]:
+    """One for each network, whose fan-ins are drawn alike whatever the activation."""
+    errors: dict[str, list[np.ndarray]] = {}
+    for _, setting in settings_of(results):
+        runs = start(setting)
+        if runs is not None and setting.sizes["seed"] > 1:
+            errors.setdefault(str(setting.network.item()), []).append(chance_errors(runs))
+    for network, found in errors.items():
+        statement = (
+            f"{network}, untrained: standard errors by which mean |cosine| is off that of independent directions, at most"
+        )
+        yield Claim.at_most(f"chance: {network}", statement, ERRORS, float(np.max(np.concatenate(found))))
 
 
 def chance_errors(runs: xr.Dataset) -> np.ndarray:
@@ -166,10 +180,15 @@ def fan_in_numbers(runs: xr.Dataset) -> np.ndarray:
     return runs.fan_in_numbers.isel(end=0).max("seed").transpose("width").values.astype(int)
 
 
-def _ends(differences: xr.DataArray, extreme: Callable, end: int) -> float:
-    """The extreme over widths of one end of intervals (0 low, 2 high) that hold together; nan if there is no telling."""
-    ends = [interval(differences.sel(width=width), differences.sizes["width"])[end] for width in differences.width.values]
-    return float(np.nan if np.isnan(ends).any() else extreme(ends))
+def joint_interval(differences: xr.DataArray, width: int) -> tuple[float, float, float]:
+    """Low, mean and high at one width, of intervals that hold for all widths together."""
+    return interval(differences.sel(width=width), differences.sizes["width"])
+
+
+def _lowest(differences: xr.DataArray) -> float:
+    """The lowest lower end over widths of intervals that hold together; nan if there is no telling."""
+    ends = [joint_interval(differences, width)[0] for width in differences.width.values]
+    return float(np.min(ends))  # np.min keeps a nan
 
 
 def variants(setting: xr.Dataset) -> dict[str, xr.Dataset]:
@@ -189,7 +208,8 @@ def niche_table(results: Results) -> Table:
     for name, setting in settings_of(results):
         numbers = fan_in_numbers(setting.isel(spread=0, hidden_rate=0))
         for place, width in enumerate(setting.width.values):
-            expected = (mean_cosine(int(numbers[place])), largest_cosine(int(numbers[place]), int(width)))
+            fan_in = int(numbers[place])
+            expected = (mean_cosine(fan_in), even_cosine(fan_in, int(width)), largest_cosine(fan_in, int(width)))
             for spread in setting.spread.values:
                 for rate in setting.hidden_rate.values:
                     runs = setting.sel(width=width, spread=spread, hidden_rate=rate)
@@ -198,12 +218,12 @@ def niche_table(results: Results) -> Table:
     return Table("niches", COLUMNS, tuple(rows), TABLE)
 
 
-def at_the_end(runs: xr.Dataset, expected: tuple[float, float] | None = None) -> tuple[float, ...]:
-    """Means over seeds of every measure at the last step, with what chance has of cosines if that is given."""
+def at_the_end(runs: xr.Dataset, expected: tuple[float, float, float] | None = None) -> tuple[float, ...]:
+    """Means over seeds of every measure at the last step, with what directions have, as in `BESIDE`, if that is given."""
     kept = [str(name) for name, array in runs.items() if array.dtype.kind == "f"]
     ends = runs[kept].mean("seed").isel(step=-1, end=-1)
     mean, largest = (float(ends.overlap.sel(statistic=which)) for which in ("mean", "largest"))
-    cosines = (mean, largest) if expected is None else (mean, expected[0], largest, expected[1])
+    cosines = (mean, largest) if expected is None else (mean, *expected[:2], largest, expected[2])
     others = [*ends.effective_rank.values, *ends.contribution_correlation.sel(sign=["with", "without"]).values]
     removed = ends.removal.sel(way="mean").values
     return tuple(map(float, (ends.test_accuracy, *cosines, *others, *removed, ends.duplicates, ends.silent)))

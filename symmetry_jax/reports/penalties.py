@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from symmetry_jax.reports.bias_scales import interval
 from symmetry_jax.reports.growth import settled
-from symmetry_jax.reports.niches import COLUMNS, TABLE, at_the_end, correlation, last, mean_overlap
+from symmetry_jax.reports.niches import BESIDE, COLUMNS, TABLE, at_the_end, correlation, last, mean_overlap
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
 
 VARIED = ("seed", "spread", "strength")
@@ -96,7 +96,7 @@ def gain(values: xr.DataArray, strength: float) -> xr.DataArray:
 
 
 def penalty_sentence(results: Results) -> str:
-    """What each penalty does at the strength that is most accurate, in a sentence."""
+    """What each penalty does at the strength that is most accurate, and at the greatest, in a sentence."""
     parts = []
     for name, runs in penalties_of(results):
         strengths = strengths_of(runs)
@@ -109,9 +109,21 @@ def penalty_sentence(results: Results) -> str:
             parts.append(
                 f"{name} (strength {best:g}), from {words}, takes the mean |cosine| from {before:.2f} to {after:.2f}, gains "
                 f"{mean:+.2f} points of accuracy ({low:+.2f} to {high:+.2f}) and leaves {silent:.1%} of units silent"
+                f"{_greatest(started, best)}"
             )
     read = "Pushed apart, each at its most accurate strength (intervals hold for all strengths)"
     return f"{read}: {'; '.join(parts)}." if parts else "Nothing was seen of pushing units apart."
+
+
+def _greatest(started: xr.Dataset, best: float) -> str:
+    """What the greatest strength silences and gains, where it is not the most accurate."""
+    strengths = strengths_of(started)
+    most = max(strengths)
+    if most == best:
+        return ""
+    low, mean, high = (100 * end for end in interval(gain(started.test_accuracy, most), len(strengths)))
+    silent = float(last(started.silent).sel(strength=most).mean())
+    return f" (at strength {most:g} {silent:.1%}, and {mean:+.2f} points, {low:+.2f} to {high:+.2f})"
 
 
 def penalty_lines(results: Results) -> Iterator[str]:
@@ -125,6 +137,16 @@ def penalty_lines(results: Results) -> Iterator[str]:
         for words, spread in starts(runs):
             told = (_line(runs.sel(spread=spread, strength=strength)) for strength in runs.strength.values)
             yield f"{name}, from {words}: {'; '.join(told)}."
+            if strengths_of(runs) and runs.sizes["seed"] > 1:
+                yield from _silenced_line(name, words, runs.sel(spread=spread))
+
+
+def _silenced_line(name: str, words: str, started: xr.Dataset) -> Iterator[str]:
+    """How many units each strength silences, where the greatest may silence more than a few."""
+    ends = {strength: interval(gain(started.silent, strength)) for strength in strengths_of(started)}
+    if not ends[max(ends)][2] <= FEW:
+        told = [f"{strength:g} {mean:+.1%} ({low:+.1%} to {high:+.1%})" for strength, (low, mean, high) in ends.items()]
+        yield f"{name}, from {words}, units that each strength silences beside none (95% intervals): {'; '.join(told)}."
 
 
 def _line(runs: xr.Dataset) -> str:
@@ -141,8 +163,7 @@ def _line(runs: xr.Dataset) -> str:
 
 def penalty_table(results: Results) -> Table:
     """Every measure at the end, for each penalty, start and strength."""
-    chance = [place for place, column in enumerate(COLUMNS) if column.startswith("by chance")]
-    columns = ("penalty", "spread", "strength", *(name for place, name in enumerate(COLUMNS[4:], 4) if place not in chance))
+    columns = ("penalty", "spread", "strength", *(name for name in COLUMNS[4:] if name not in BESIDE))
     rows: list[tuple[str | float | int, ...]] = [
         (name, float(spread), float(strength), *at_the_end(runs.sel(spread=spread, strength=strength)))
         for name, runs in penalties_of(results)

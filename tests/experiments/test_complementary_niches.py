@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from symmetry_jax.reports.niches import ERRORS, chance_errors, settings_of, star
 from symmetry_jax.reports.report import write_report
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
-from symmetry_jax.theory.chance_overlap import mean_cosine
+from symmetry_jax.theory.chance_overlap import even_cosine, mean_cosine
 from tests.experiments import presets
 
 pytestmark = pytest.mark.slow  # compiles every program of the study
@@ -67,10 +68,11 @@ def test_results_are_labelled_by_the_axes(workdir, sweeps):
 
 
 def test_claims_that_theory_makes_hold(workdir, sweeps):
-    assert holds(sweeps, f"tied: {PUSH}") and holds(sweeps, f"chance: {NAME}")
+    assert holds(sweeps, f"tied: {PUSH}") and holds(sweeps, "chance: cnn")
     claims = json.loads((workdir / "claims.json").read_text())["claims"]
     kinds = [claim["name"].split(":")[0] for claim in claims]
-    assert kinds == ["chance", "apart", "own", "superadditive", "memory", "tied", *2 * ["apart", "helps", "alive"]]
+    signs = ["apart", "own", "filled"]
+    assert kinds == [*signs, "chance", "superadditive", "memory", "tied", *2 * ["apart", "helps", "alive"]]
 
 
 LAST = {"step": 30}
@@ -78,6 +80,7 @@ ENDS = {"end": "last"}
 COST = {"way": "mean", **ENDS}
 FIRST = {"step": 0, "statistic": "mean"}
 MEAN = {"statistic": "mean", **LAST}
+RANK = {"part": "activations", **LAST}
 SEED = {**NEAR, **LAST, "seed": 1}
 DEAD = [("niches", "overlap", -9.0, {**SEED, "statistic": "mean"})]  # what no claim is to read once the network is silent
 
@@ -86,19 +89,24 @@ DEAD = [("niches", "overlap", -9.0, {**SEED, "statistic": "mean"})]  # what no c
     "claim, holding, failing",
     [
         (
-            f"chance: {NAME}",
+            "chance: cnn",
             [("niches", "overlap", mean_cosine(9), {**TRAINED, **FIRST})],
             [("niches", "overlap", mean_cosine(9) + 0.2, {**TRAINED, **FIRST})],
         ),
         (
-            f"apart: {NAME}",
+            "apart",
             [("niches", "overlap", -0.1, {**TRAINED, **MEAN})],  # below anything that is untrained
             [("niches", "overlap", 1.0, {**TRAINED, **MEAN})],
         ),
         (
-            f"own: {NAME}",
+            "own",
             [("niches", "contribution_correlation", -1.0, {**TRAINED, **LAST})],
             [("niches", "contribution_correlation", 1.0, {**TRAINED, **LAST})],
+        ),
+        (
+            "filled",
+            [("niches", "effective_rank", 4.0, {**TRAINED, **RANK})],
+            [("niches", "effective_rank", 0.9, {**TRAINED, **RANK})],
         ),
         (
             f"superadditive: {NAME}",
@@ -143,9 +151,11 @@ def test_a_number_that_is_missing_bears_nothing_out(sweeps):
         ("niches", "overlap", np.nan, {**TRAINED, "statistic": "mean"}),
         ("niches", "removal", np.nan, TRAINED),
         ("niches", "contribution_correlation", np.nan, TRAINED),
+        ("niches", "effective_rank", np.nan, TRAINED),
     ]
     found = {one.name: one.holds for one in STUDY.claims(with_values(sweeps, *lost))}
-    assert not any(found[f"{kind}: {NAME}"] for kind in ("chance", "apart", "own", "superadditive", "memory"))
+    assert not any(found[name] for name in ("chance: cnn", "apart", "own", "filled"))
+    assert not any(found[f"{kind}: {NAME}"] for kind in ("superadditive", "memory"))
 
 
 def test_errors_of_chance_are_those_of_directions_that_are_drawn(sweeps):
@@ -164,29 +174,79 @@ def test_errors_of_chance_are_those_of_directions_that_are_drawn(sweeps):
     assert np.mean(np.square(errors)) == pytest.approx(1, abs=0.2) and np.max(errors) < ERRORS + 0.5
 
 
-def test_the_answer_is_three_sentences_and_details_from_the_results(sweeps):
+def test_a_network_has_one_claim_of_chance(sweeps):
+    """Whatever the activation, the same fan-ins are drawn; it is the worst that is told."""
+    off = with_values(sweeps, ("niches", "overlap", mean_cosine(9) + 0.2, {**TRAINED, **FIRST}))["niches"]
+    both = xr.concat([sweeps["niches"], off.assign_coords(activation=["tanh"])], "activation", data_vars="minimal")
+    claims = [claim for claim in STUDY.claims({**sweeps, "niches": both}) if claim.name.startswith("chance")]
+    assert [claim.name for claim in claims] == ["chance: cnn"] and not claims[0].holds
+
+
+def test_the_answer_is_a_paragraph_and_details_from_the_results(sweeps):
     text = STUDY.answer(sweeps, STUDY.claims(sweeps))
     paragraph, details = text.split("\n\n")
-    assert paragraph.count(". ") == 2 and paragraph.endswith(".") and "nan" not in text
+    assert paragraph.count(". ") == 3 and paragraph.endswith(".") and "nan" not in text
     assert "random features" in details and "Removal is without training again" in details
+    assert "largest |cosine|" in details and "effective rank of fan-ins" in details and "pairs duplicates" in details
+    assert "independent directions: width 4: mean |cosine| 0.273 (0.000 spread evenly), largest |cosine| 0.54" in details
+
+
+def moved(sweeps, cosine, told_alike, filled):
+    """Results in which training adds so much to each of three signs, as functions of the seed."""
+    kept = sweeps["niches"]
+    before, drawn = kept.overlap.loc[{**TRAINED, **FIRST}], {"spread": 1, "hidden_rate": 0}
+    features = kept.contribution_correlation.loc[{**drawn, **LAST}].drop_vars("hidden_rate")
+    rank = kept.effective_rank.loc[{**TRAINED, "step": 0, "part": "activations"}].drop_vars("step")
+    return with_values(
+        sweeps,
+        ("niches", "overlap", lambda old: before.drop_vars("step") + cosine(old.seed), {**TRAINED, **MEAN}),
+        ("niches", "contribution_correlation", lambda old: features + told_alike(old.seed), {**TRAINED, **LAST}),
+        ("niches", "effective_rank", lambda old: rank + filled(old.seed), {**TRAINED, **RANK}),
+    )
+
+
+UP, DOWN = (lambda seed: 0.2 + 0.001 * seed), (lambda seed: -0.2 + 0.001 * seed)
+STILL, ANY = (lambda seed: 0.001 * (-1) ** seed), (lambda seed: 0.5 * (-1) ** seed)
 
 
 @pytest.mark.parametrize(
-    "change, verdict, told",
+    "signs, verdict, counts, every",
     [
-        (lambda seed: -0.2 + 0.001 * seed, "By their fan-ins yes:", "in 1 of 1"),
-        (lambda seed: 0.2 + 0.001 * seed, "No:", "raises it in 1,"),
-        (lambda seed: 0.001 * (-1) ** seed, "No:", "10% of chance or more in 1 others"),
-        (lambda seed: 0.1 * (-1) ** seed, "It cannot be told:", "and 1 cannot be told"),
+        (
+            (DOWN, DOWN, UP),
+            "By these signs yes:",
+            ("lowers 1000", "lowers 1000", "raises 1000"),
+            "1 cases, and some of them in 1",
+        ),
+        ((UP, UP, DOWN), "No:", ("lowers 0100", "lowers 0100", "raises 0100"), "0 cases, and some of them in 0."),
+        ((STILL, STILL, STILL), "No:", ("lowers 0010", "lowers 0010", "raises 0010"), "some of them in 0."),
+        ((ANY, ANY, ANY), "It cannot be told:", ("lowers 0001", "lowers 0001", "raises 0001"), "some of them in 0."),
+        ((UP, ANY, DOWN), "Not where it can be told:", ("lowers 0100", "lowers 0001", "raises 0100"), "some of them in 0."),
+        ((UP, DOWN, DOWN), "Not in general:", ("lowers 0100", "lowers 1000", "raises 0100"), "in cnn, relu 4 (-0.199, -0.2"),
     ],
 )
-def test_the_answer_says_no_only_where_a_decrease_is_excluded(sweeps, change, verdict, told):
-    before = sweeps["niches"].overlap.loc[{**TRAINED, **FIRST}]
-    made = with_values(
-        sweeps, ("niches", "overlap", lambda old: before.drop_vars("step") + change(old.seed), {**TRAINED, **MEAN})
-    )
+def test_the_verdict_rests_on_all_three_signs(sweeps, signs, verdict, counts, every):
+    made = moved(sweeps, *signs)
     text = STUDY.answer(made, [])
-    assert text.startswith(verdict) and told in text
+    assert text.startswith(verdict) and every in text
+    nouns = ("the mean |cosine| of fan-ins", "the correlation of contributions", "the effective rank of activations")
+    for noun, (towards, numbers) in zip(nouns, (count.split() for count in counts), strict=True):
+        form = rf"{towards} {re.escape(noun)}.*? in (\d), \w+ it in (\d), does [^,]* in (\d), and (\d) cannot be told"
+        found = re.search(form, text)
+        assert found and "".join(found.groups()) == numbers
+    claims = {claim.name: claim for claim in STUDY.claims(made)}
+    assert [claims[name].measured for name in ("apart", "own", "filled")] == [int(count.split()[1][0]) for count in counts]
+
+
+def test_little_room_asks_for_little_change():
+    """32 units of 9 numbers cannot be spread much more evenly than chance has them: a tenth of it is no tenth of chance."""
+    assert mean_cosine(9) - even_cosine(9, 32) < 0.15 * mean_cosine(9)
+
+
+def test_it_is_said_where_two_cost_less(sweeps):
+    less = ("niches", "removal", lambda old: -1 + 0.001 * old.seed, {**TRAINED, **COST, "quantity": "two"})
+    text = STUDY.answer(with_values(sweeps, ("niches", "removal", 0.0, {**TRAINED, **COST, "quantity": "one"}), less), [])
+    assert "cost more than the sum of each at 0 of 1 widths; that it is so is not told at width 4 (-0.9985" in text
 
 
 @pytest.mark.parametrize(
@@ -229,7 +289,15 @@ def test_a_penalty_is_told_at_one_strength(sweeps):
     made = with_values(wide, *changes)
     paragraph = STUDY.answer(made, []).split("\n\n")[0]
     assert paragraph.count("(strength 10)") == 2 and paragraph.count("to 0.33, gains +100.00") == 2
-    assert paragraph.count("leaves 25.0% of units silent") == 2 and "0.11" not in paragraph and "75.0%" not in paragraph
+    assert paragraph.count("leaves 25.0% of units silent (at strength 100 75.0%, and +50.00 points") == 2
+    assert "0.11" not in paragraph
+
+
+def test_what_the_greatest_strength_silences_is_said(sweeps):
+    drawn = [("penalised", "silent", silent, {"spread": 1, "strength": at, **LAST}) for at, silent in ((0, 0.0), (10, 0.5))]
+    told = "from independent units, units that each strength silences beside none (95% intervals): 10 +50.0% (+50.0% to"
+    assert told in STUDY.answer(with_values(sweeps, *drawn), [])
+    assert told.split(" (95%")[0] not in STUDY.answer(with_values(sweeps, ("penalised", "silent", 0.0, LAST)), [])
 
 
 def test_figures_and_tables(workdir, sweeps):
