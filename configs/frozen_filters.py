@@ -45,7 +45,7 @@ def get_config(preset: str = "") -> ConfigDict:
     config.activation = "tanh"
     config.batch_size = 32
     config.minibatches = "per_seed"  # or shared: all seeds see the same examples
-    config.twin_seeds = 8  # the first few seeds, for twins
+    config.twin_seeds = 16  # the first few seeds, for twins
 
     config.updates = 500  # of each unit that trains; in turn and one by one they take `units` times as many steps
     config.records = 21  # about how many times measures are read up to the last update

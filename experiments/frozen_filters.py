@@ -26,7 +26,7 @@ from symmetry_jax.learning.tasks import MINIBATCHES, Dataset, Task, classificati
 from symmetry_jax.learning.training import Rates, descend
 from symmetry_jax.measures.interaction import interaction, response
 from symmetry_jax.measures.redundancy import duplicates, redundancy
-from symmetry_jax.measures.separation import smallest_separation, twin_separation
+from symmetry_jax.measures.separation import smallest_separation, twin_separation, twin_size
 from symmetry_jax.measures.training import evaluate_accuracy, evaluate_loss, first_nonfinite_step
 from symmetry_jax.reports.frozen_twins import twin_claims, twin_lines, twin_pictures, twin_sentence
 from symmetry_jax.reports.interactions import interaction_claims, interaction_lines, interaction_pictures
@@ -120,6 +120,7 @@ def _twins(config: ConfigDict, data: Dataset, network: Network, static: Static, 
     pairs = {network.group.name: TWINS}
     measures = (
         twin_separation(network.symmetry, pairs),
+        dataclasses.replace(twin_size(network.symmetry, pairs), when="records"),
         interaction(network.task, network.group, (TWINS, *OTHERS)),
         response(network.task, network.group, TWINS),
         first_nonfinite_step(),

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 
+from symmetry_jax.reports.bias_scales import interval
 from symmetry_jax.reports.figures import band
 from symmetry_jax.reports.regimes import settings_of
 from symmetry_jax.sweeps.study import Claim, Picture, Results
@@ -19,6 +20,7 @@ from symmetry_jax.sweeps.study import Claim, Picture, Results
 TWINS = "0-1"
 ADDITIVE = ("cnn", "mlp")  # networks whose units enter the outputs additively
 EXACT = 1e-10  # in float64, of what is compared with
+HALF = 0.5  # of the records
 PRESENT = 1e-3  # of the residual part of a unit's own block: a residual part of the interaction that is there
 
 LINES: dict[tuple[str, str], dict[str, Any]] = {  # of the twins
@@ -65,6 +67,32 @@ def interaction_claims(results: Results) -> Iterator[Claim]:
         else:
             statement = f"{name}, units below another hidden layer: {what}, median of all pairs and records"
             yield Claim.at_least(f"not additive: {name}", statement, PRESENT, float(ratio.median()))
+        yield from _sign_claims(name, setting)
+
+
+def _sign_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
+    """Whether twins attract and others repel along the line between them at most records of a seed, with intervals over seeds.
+
+    That others repel follows from nothing: it was found, and is claimed of pairs that were chosen beforehand.
+    """
+    shares = _drawn(setting)
+    pairs = shares.pair.values.tolist()
+    for pair in pairs if shares.sizes["seed"] > 1 else ():
+        low, _, high = interval(shares.sel(pair=pair), len(pairs))
+        of = (
+            f"{name}, together, {_pair_word(pair)}: share of records at which one is drawn towards the other as it comes nearer"
+        )
+        ends = f"intervals over seeds that hold for {len(pairs)} pairs with 95% confidence"
+        if pair == TWINS:
+            yield Claim.at_least(f"attract, {pair}: {name}", f"{of}, lower end of {ends}", HALF, low)
+        else:
+            yield Claim.at_most(f"repel, {pair}: {name}", f"{of}, upper end of {ends}", HALF, high)
+
+
+def _drawn(setting: xr.Dataset) -> xr.DataArray:
+    """The share of records at which the interaction attracts: (pair, seed)."""
+    along = _along(setting.interaction.sel(regime="together", epsilon=_start(setting)))
+    return (along > 0).where(along.notnull()).mean("step")
 
 
 def interaction_lines(results: Results) -> Iterator[str]:
@@ -75,15 +103,15 @@ def interaction_lines(results: Results) -> Iterator[str]:
         blocks = setting.interaction.sel(regime="together", epsilon=_start(setting))
         middle = blocks.sel(pair=TWINS, reading="size").median(["seed", "step"])
         twins, net = middle.sel(hessian="gauss_newton"), middle.sel(hessian="residual", block="net")
-        drawn = _along(blocks) > 0
-        told = [f"{pair} {float(drawn.sel(pair=pair).mean()):.0%}" for pair in drawn.pair.values.tolist()]
+        drawn = _drawn(setting)
+        told = [f"{pair} {_share(drawn.sel(pair=pair))}" for pair in drawn.pair.values.tolist()]
         yield (
             f"- {name}, together: along the line between twins {_start(setting):g} apart the Gauss-Newton part of the Hessian "
             f"is {float(twins.sel(block='own')):.2g} in the own block and {float(twins.sel(block='cross')):.2g} in the "
             f"interaction, of which their distance feels {float(twins.sel(block='net')):.1g}; of the residual part it feels "
             f"{float(net):.2g} (medians over records and seeds). Of {comb(int(setting.units), 2)} pairs of units {len(told)} "
-            "are looked at, 0 and 1 being the twins: as one comes nearer the other is drawn towards it in these shares of "
-            f"records and seeds: {', '.join(told)}."
+            "are looked at, 0 and 1 being the twins: as one comes nearer the other is drawn towards it at these shares of the "
+            f"records of a seed (means, 95% intervals over {drawn.sizes['seed']} seeds): {', '.join(told)}."
         )
 
 
@@ -119,6 +147,11 @@ def interaction_pictures(results: Results) -> Iterator[Picture]:
 def _along(blocks: xr.DataArray) -> xr.DataArray:
     """e . H_ij e, both parts together."""
     return blocks.sel(block="cross", reading="along", drop=True).sum("hessian")
+
+
+def _share(shares: xr.DataArray) -> str:
+    low, mean, high = interval(shares)
+    return f"{float(shares.mean()):.0%}" if np.isnan(mean) else f"{mean:.0%} ({low:.0%} to {high:.0%})"
 
 
 def _start(setting: xr.Dataset) -> float:

@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from symmetry_jax.reports.bias_scales import interval
 from symmetry_jax.reports.figures import QUARTILES, band
 from symmetry_jax.reports.growth import setting_word, settled
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
@@ -27,6 +28,8 @@ STATIC = ("network", "units")  # what another program is compiled for
 VARIED = ("regime", "seed", "spread", "epsilon")
 RANDOM = 1.0  # the spread of a random start
 
+FARTHER = "end of the 95% interval over seeds that is farther from 0"
+LOWER = "lower end of the 95% interval over seeds"
 SAME_LOSS = 0.05  # of the logarithm of a test loss: what counts as no difference
 SAME_COSINE = 0.02
 
@@ -99,22 +102,34 @@ def _random_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
         return
     random = setting.sel(spread=RANDOM)
     losses, alike = _log_losses(random), equal_updates(random.redundancy.sel(statistic="mean"), random)
+    start = f"{name}, random start"
     if "in turn" in setting.regime:
-        ratio = float((losses.sel(regime="in turn") - losses.sel(regime="together")).mean())
-        statement = f"{name}, random start, equal updates: log of test loss in turn over that together, mean over seeds"
-        yield Claim.near(f"in turn: {name}", statement, 0, ratio, SAME_LOSS)
-        more = float((alike.sel(regime="in turn") - alike.sel(regime="together")).mean())
-        statement = f"{name}, random start, equal updates: mean |cosine| of units in turn less that together, mean over seeds"
-        yield Claim.near(f"redundancy: {name}", statement, 0, more, SAME_COSINE)
-        every = np.log(random.test_loss.isel(step=-1))
-        slower = float((every.sel(regime="in turn") - every.sel(regime="together")).mean())
-        statement = f"{name}, random start, equal steps: log of test loss in turn over that together, mean over seeds"
-        yield Claim.at_least(f"equal steps: {name}", statement, 0, slower)
+        statement = f"{start}, equal updates: log of test loss in turn over that together, {FARTHER}"
+        yield Claim.near(f"in turn: {name}", statement, 0, _farther_end(beside_together(losses, "in turn")), SAME_LOSS)
+        statement = f"{start}, equal updates: mean |cosine| of units in turn less that together, {FARTHER}"
+        yield Claim.near(f"redundancy: {name}", statement, 0, _farther_end(beside_together(alike, "in turn")), SAME_COSINE)
+        statement = f"{start}, equal steps: log of test loss in turn over that together, {LOWER}"
+        yield Claim.at_least(f"equal steps: {name}", statement, 0, interval(_slower(random))[0])
     for regime in ("one by one", "alone"):
         if regime in setting.regime:
-            ratio = float((losses.sel(regime=regime) - losses.sel(regime="together")).mean())
-            statement = f"{name}, random start, equal updates: log of test loss {regime} over that together, mean over seeds"
-            yield Claim.at_least(f"{regime}: {name}", statement, 0, ratio)
+            statement = f"{start}, equal updates: log of test loss {regime} over that together, {LOWER}"
+            yield Claim.at_least(f"{regime}: {name}", statement, 0, interval(beside_together(losses, regime))[0])
+
+
+def beside_together(values: xr.DataArray, regime: str) -> xr.DataArray:
+    """What is read in a regime less what is read together, run by run: (..., seed)."""
+    return values.sel(regime=regime, drop=True) - values.sel(regime="together", drop=True)
+
+
+def _slower(random: xr.Dataset) -> xr.DataArray:
+    """The logarithm of the test loss in turn over that together, after equal steps: (seed,)."""
+    return beside_together(xr.apply_ufunc(np.log, random.test_loss.isel(step=-1, drop=True)), "in turn")
+
+
+def _farther_end(differences: xr.DataArray) -> float:
+    """The end of an interval that is farther from 0, so that it is within a margin only if both ends are."""
+    low, _, high = interval(differences)
+    return low if abs(low) > abs(high) else high
 
 
 def _equal_claims(name: str, setting: xr.Dataset) -> Iterator[Claim]:
@@ -137,25 +152,33 @@ def _log_losses(setting: xr.Dataset) -> xr.DataArray:
 
 
 def filter_sentence(results: Results) -> str:
-    """What freezing does from random starts, in one sentence."""
+    """What freezing does from random starts, in three sentences."""
     settings = dict(settings_of(results["filters"]))
     told = {name: setting.sel(spread=RANDOM) for name, setting in settings.items() if RANDOM in setting.spread}
     told = {name: setting for name, setting in told.items() if set(REGIMES) <= set(setting.regime.values.tolist())}
     if not told:
         return "Nothing is told of random starts, for which every regime is needed at a spread of 1."
-    losses = {name: _log_losses(setting) for name, setting in told.items()}
-    more = {name: loss.mean("seed") - loss.sel(regime="together").mean("seed") for name, loss in losses.items()}
-    alike = all(abs(float(excess.sel(regime="in turn"))) <= SAME_LOSS for excess in more.values())
+    found = {name: _log_losses(setting) for name, setting in told.items()}
+    same = all(abs(_farther_end(beside_together(losses, "in turn"))) <= SAME_LOSS for losses in found.values())
 
     def words(regime: str) -> str:
-        return ", ".join(f"{name} {np.expm1(float(excess.sel(regime=regime))):+.1%}" for name, excess in more.items())
+        return ", ".join(f"{name} {_percents(beside_together(losses, regime))}" for name, losses in found.items())
 
+    slower = ", ".join(f"{name} {_percents(_slower(setting))}" for name, setting in told.items())
     return (
-        f"From random weights, units trained one at a time in turn {'end like' if alike else 'do not end like'} units trained "
-        f"together: after as many updates of each, which take as many more steps as there are units, their test loss differs "
-        f"by {words('in turn')}; trained one by one, each once and for all, it differs by {words('one by one')}, and with one "
-        f"trained alone, all others frozen for ever, by {words('alone')}."
+        f"From random weights, units trained one at a time in turn {'end like' if same else 'do not end like'} units trained "
+        f"together after as many updates of each: their test loss differs by {words('in turn')} (means, 95% intervals over "
+        f"seeds). But these take as many more steps as there are units, and after equally many steps it differs by {slower}. "
+        f"Trained one by one, each once and for all, it differs by {words('one by one')}, and with one trained alone, all "
+        f"others frozen for ever, by {words('alone')}, after equal updates."
     )
+
+
+def _percents(differences: xr.DataArray) -> str:
+    """A difference between logarithms in words: its mean and interval, or the mean alone if one seed has none."""
+    low, _, high = (float(np.expm1(end)) for end in interval(differences))
+    mean = f"{float(np.expm1(differences.mean())):+.1%}"
+    return mean if np.isnan(low) else f"{mean} ({low:+.1%} to {high:+.1%})"
 
 
 def filter_lines(results: Results) -> Iterator[str]:
@@ -174,6 +197,28 @@ def filter_lines(results: Results) -> Iterator[str]:
             ]
             first = float(start.redundancy.sel(statistic="mean").isel(step=0).mean())
             yield f"  Spread {spread:g}, mean |cosine| {first:.2f} at the start: {'; '.join(told)}."
+        yield from _nearly_equal_line(name, setting)
+
+
+def _nearly_equal_line(name: str, setting: xr.Dataset) -> Iterator[str]:
+    """What other regimes gain on training together from units that start nearly equal, the nearest that are not."""
+    near = setting.spread.values[(setting.spread.values > 0) & (setting.spread.values < RANDOM)]
+    others = [regime for regime in ("in turn", "one by one") if regime in setting.regime]
+    if not near.size or not others or "together" not in setting.regime:
+        return
+    right = equal_updates(setting.test_accuracy, setting).sel(spread=near.min())
+    told = [f"{regime} {_points(right, regime)}" for regime in others]
+    yield (
+        f"  From units that start nearly equal (spread {near.min():g}), after equal updates, together "
+        f"{float(right.sel(regime='together').mean()):.1%} are right; {', '.join(told)}."
+    )
+
+
+def _points(right: xr.DataArray, regime: str) -> str:
+    """Accuracy in a regime, and what it gains on that together."""
+    low, mean, high = (100 * end for end in interval(beside_together(right, regime)))
+    gained = "" if np.isnan(mean) else f", {mean:+.1f} points ({low:+.1f} to {high:+.1f}, 95% interval over seeds)"
+    return f"{float(right.sel(regime=regime).mean()):.1%}{gained}"
 
 
 def filter_table(results: Results) -> Table:

@@ -64,12 +64,21 @@ def test_results_claims_and_page(workdir, sweeps):
     summary = json.loads((workdir / "claims.json").read_text())
     names = {claim["name"].removesuffix(": deep") for claim in summary["claims"]}
     assert {"in turn", "redundancy", "equal steps", "one by one", "alone", "equal", "tied", "growth", "first round"} <= names
-    assert {"gauss-newton", "not additive", "first step, alone"} <= names
-    loose = {f"{regime}: deep" for regime in ("one by one", "alone")}  # so few updates do not tell
-    assert all(claim["holds"] for claim in summary["claims"] if claim["name"] not in loose)
+    assert {"gauss-newton", "not additive", "attract, 0-1", "repel, 0-2", "repel, 2-3"} <= names
+    exact = (
+        "equal,",
+        "equal:",
+        "tied",
+        "growth",
+        "first round",
+        "gauss-newton",
+        "not additive",
+        "memory",
+    )  # whatever the seeds
+    assert [claim["name"] for claim in summary["claims"] if claim["name"].startswith(exact) and not claim["holds"]] == []
     assert list(summary["figures"]) == ["training", "starts", "twins", "interaction"]
     first, details = summary["answer"].split("\n\n")
-    assert first.count(". ") == 2 and "Units do interact" in first
+    assert first.count(". ") == 4 and "Units do interact" in first and "after equally many steps it differs" in first
     assert "duplicates" in details and "nan" not in summary["answer"]
     assert (workdir / "report" / "regimes.csv").exists()
 
@@ -85,37 +94,69 @@ def test_regimes_are_compared_after_equal_updates(sweeps):
     np.testing.assert_array_equal(runs.test_loss.sel(step=1), setting.test_loss.sel(regime="in turn", step=4))
 
 
+TOLD = {"in turn": 1.0, "one by one": 2.0, "alone": 3.0}  # test losses over those together, by regime
+
+
+def clear(dataset):
+    """Test losses and overlaps that differ between regimes by the same in both seeds, so that intervals have no width."""
+    for number, regime in enumerate(REGIMES):
+        where, together = {"regime": number, "spread": 1}, {"regime": 0, "spread": 1}
+        last = {"step": dataset.step.values[-1]}
+        at_the_end = dataset.test_loss.loc[{**together, "step": 20}].drop_vars(["regime", "step"])
+        dataset.test_loss.loc[where] = at_the_end * TOLD.get(regime, 1.0)
+        dataset.test_loss.loc[{**where, **last}] = at_the_end * (0.5 if regime == "together" else TOLD[regime])
+        dataset.redundancy.loc[where] = dataset.redundancy.loc[{**together, "step": 20}].drop_vars(["regime", "step"])
+
+
+def seed_apart(dataset):
+    """In one seed training in turn ends at twice the loss, in the other at half of it: the mean is the same."""
+    loss = dataset.test_loss
+    for seed, factor in enumerate((2.0, 0.5)):
+        loss.loc[{"regime": 1, "spread": 1, "seed": seed}] = loss.loc[{"regime": 1, "spread": 1, "seed": seed}] * factor
+
+
+def drawn(pair, sign):
+    """One unit of a pair is drawn to the other at all records of both seeds, or pushed away."""
+    where = {"regime": 0, "pair": pair, "block": "cross", "reading": "along"}
+    return at("interaction", lambda old: old * 0 + sign, **where)
+
+
 @pytest.mark.parametrize(
-    "claim, sweep, change",
+    "claim, sweep, prior, change",
     [
-        ("in turn", "filters", at("test_loss", lambda old: old * 1.2, regime=1, spread=1)),
-        ("redundancy", "filters", at("redundancy", lambda old: old + 0.1, regime=1, spread=1)),
-        ("equal steps", "filters", at("test_loss", lambda old: old * 10, regime=0, spread=1)),
-        ("one by one", "filters", at("test_loss", lambda old: old / 10, regime=2, spread=1)),
-        ("alone", "filters", at("test_loss", lambda old: old / 10, regime=3, spread=1)),
-        ("equal", "filters", at("duplicates", lambda old: old - 1, regime=0, spread=0, step=4)),
-        ("equal, in turn", "filters", at("smallest_separation", lambda old: old * 0, regime=1, spread=0)),
-        ("equal, one by one", "filters", at("smallest_separation", lambda old: old * 0, regime=2, spread=0)),
-        ("tied", "twins", at("separation", lambda old: old + 1e-30, regime=0, epsilon=0)),
-        ("first step, alone", "twins", at("separation", lambda old: old * (1 + 1e-8), regime=3, epsilon=0, step=1)),
-        ("first step, one by one", "twins", at("separation", lambda old: old * (1 + 1e-8), regime=2, epsilon=0, step=1)),
-        ("first round", "twins", at("separation", lambda old: old * 1.5, regime=1, epsilon=0, step=4)),
-        ("growth", "twins", at("separation", lambda old: old * 1.001, regime=0, step=1)),
-        ("memory, together", "twins", at("separation", lambda old: old * 0 + 0.1, regime=0, step=20)),
-        ("memory, in turn", "twins", at("separation", lambda old: old * 9, regime=1, epsilon=1e-6, step=80)),
-        ("memory, alone", "twins", at("separation", lambda old: old * 9, regime=3, epsilon=1e-6, step=20)),
-        ("gauss-newton", "twins", at("interaction", lambda old: old + 1e-3, regime=0, epsilon=0, block="net", step=2)),
-        ("not additive", "twins", at("interaction", lambda old: old * 0, block="cross", hessian="residual")),
+        ("in turn", "filters", clear, at("test_loss", lambda old: old * 1.2, regime=1, spread=1)),
+        ("in turn", "filters", clear, seed_apart),
+        ("redundancy", "filters", clear, at("redundancy", lambda old: old + 0.1, regime=1, spread=1)),
+        ("redundancy", "filters", clear, at("redundancy", lambda old: old + 0.03, regime=1, spread=1, seed=1)),
+        ("equal steps", "filters", clear, at("test_loss", lambda old: old * 10, regime=0, spread=1)),
+        ("equal steps", "filters", clear, at("test_loss", lambda old: old / 1.9, regime=1, spread=1, seed=0)),
+        ("one by one", "filters", clear, at("test_loss", lambda old: old / 10, regime=2, spread=1)),
+        ("one by one", "filters", clear, at("test_loss", lambda old: old * 10, regime=2, spread=1, seed=0)),
+        ("alone", "filters", clear, at("test_loss", lambda old: old / 10, regime=3, spread=1)),
+        ("equal", "filters", None, at("duplicates", lambda old: old - 1, regime=0, spread=0, step=4)),
+        ("equal, in turn", "filters", None, at("smallest_separation", lambda old: old * 0, regime=1, spread=0)),
+        ("equal, one by one", "filters", None, at("smallest_separation", lambda old: old * 0, regime=2, spread=0)),
+        ("tied", "twins", None, at("separation", lambda old: old + 1e-30, regime=0, epsilon=0)),
+        ("first round", "twins", None, at("separation", lambda old: old * 1.5, regime=1, epsilon=0, step=4)),
+        ("growth", "twins", None, at("separation", lambda old: old * 1.001, regime=0, step=1)),
+        ("memory, together", "twins", None, at("separation", lambda old: old * 0 + 0.1, regime=0, step=20)),
+        ("memory, in turn", "twins", None, at("separation", lambda old: old * 9, regime=1, epsilon=1e-6, step=80)),
+        ("gauss-newton", "twins", None, at("interaction", lambda old: old + 1e-3, regime=0, epsilon=0, block="net", step=2)),
+        ("not additive", "twins", None, at("interaction", lambda old: old * 0, block="cross", hessian="residual")),
+        ("attract, 0-1", "twins", drawn("0-1", 1.0), drawn("0-1", -1.0)),
+        ("repel, 0-2", "twins", drawn("0-2", -1.0), drawn("0-2", 1.0)),
+        ("repel, 2-3", "twins", drawn("2-3", -1.0), at("interaction", abs, pair="2-3", block="cross", seed=1)),
     ],
 )
-def test_every_claim_can_fail(sweeps, claim, sweep, change):
-    rest = at("test_loss", lambda old: old * 2, regime=2, spread=1), at("test_loss", lambda old: old * 2, regime=3, spread=1)
-    prior = rest if claim in ("one by one", "alone") else ()
-    if prior:
-        assert held(changed(sweeps, sweep, *prior))[f"{claim}: deep"]
-    else:
-        assert held(STUDY.prepare(sweeps))[f"{claim}: deep"]
-    assert not held(changed(sweeps, sweep, *prior, change))[f"{claim}: deep"]
+def test_every_claim_can_fail(sweeps, claim, sweep, prior, change):
+    first = [prior] if prior else []
+    assert held(changed(sweeps, sweep, *first))[f"{claim}: deep"]
+    assert not held(changed(sweeps, sweep, *first, change))[f"{claim}: deep"]
+
+
+def test_what_follows_from_freezing_alone_is_no_claim(sweeps):
+    names = {name.removesuffix(": deep") for name in held(STUDY.prepare(sweeps))}
+    assert not names & {"first step, alone", "first step, one by one", "memory, alone", "memory, one by one"}
 
 
 def test_units_of_a_last_layer_have_no_residual_part(sweeps):
@@ -127,8 +168,27 @@ def test_units_of_a_last_layer_have_no_residual_part(sweeps):
 
 
 def test_the_answer_follows_the_results(sweeps):
-    worse = changed(sweeps, "filters", at("test_loss", lambda old: old * 1.2, regime=1, spread=1))
-    assert "do not end like" in STUDY.answer(worse, []) and "do not end like" not in STUDY.answer(STUDY.prepare(sweeps), [])
+    same, apart = changed(sweeps, "filters", clear), changed(sweeps, "filters", clear, seed_apart)
+    assert "do not end like" in STUDY.answer(apart, []) and "do not end like" not in STUDY.answer(same, [])
+    words = STUDY.answer(same, [])
+    assert "their test loss differs by deep +0.0% (+0.0% to +0.0%)" in words
+    assert "after equally many steps it differs by deep +100.0% (+100.0% to" in words
+
+
+def test_nearly_equal_starts_are_told_beside_training_together(sweeps):
+    right = [
+        at("test_accuracy", lambda old, n=n: old * 0 + n, regime=r, spread=1e-3) for r, n in ((0, 0.6), (1, 0.7), (2, 0.8))
+    ]
+    told = STUDY.answer(changed(sweeps, "filters", *right), [])
+    assert "(spread 0.001), after equal updates, together 60.0% are right; in turn 70.0%, +10.0 points (+10.0 to" in told
+    assert "one by one 80.0%, +20.0 points" in told
+    none = {**sweeps, "filters": sweeps["filters"].sel(spread=[0, 1])}
+    assert "nearly equal" not in STUDY.answer(STUDY.prepare(none), [])
+
+
+def test_distances_are_told_over_the_norm_of_a_unit(sweeps):
+    ends = (at("separation", lambda old: old * 0 + 0.5, regime=1), at("size", lambda old: old * 0 + 2.0))
+    assert "is deep 0.5 (0.25)." in STUDY.answer(changed(sweeps, "twins", *ends), [])
 
 
 def test_equal_twins_in_turn_decide_whether_units_interact(sweeps):
@@ -177,7 +237,13 @@ def test_some_regimes_and_starts_are_enough(sweeps):
     few = {name: dataset.isel(regime=[0]) for name, dataset in sweeps.items()}
     few["filters"], few["twins"] = few["filters"].isel(spread=[1]), few["twins"].isel(epsilon=[1])
     results = STUDY.prepare(few)
-    assert {claim.split(":")[0] for claim in held(results)} == {"growth", "not additive"}
+    assert {claim.split(":")[0] for claim in held(results)} == {
+        "growth",
+        "not additive",
+        "attract, 0-1",
+        "repel, 0-2",
+        "repel, 2-3",
+    }
     first = STUDY.answer(results, []).split("\n\n")[0]
     assert "Nothing is told of random starts" in first and "Nothing is told of whether units interact" in first
     assert "frozen copy" not in first and STUDY.pictures(results)
