@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import xarray as xr
 from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
@@ -33,10 +34,12 @@ CAPTION = (
 SHARES = (
     "Share of the downstream error in the difference between the gradients of two units of a layer, on the minibatches of "
     "recorded steps; what is left of 1 is local derivative, since nothing is upstream. Medians, and quartiles over seeds. "
-    "Coloured: twins, by their distance at the start; dashed but for the closest, since lines may coincide. Black: two units "
-    "that start at random. Below 0 downstream error works against the difference, above 1 the local derivative does. A line "
-    "that stays at 1 has its quartiles there as well."
+    "Coloured: twins, by their distance at the start; the closest wide and pale, others dashed upon them, since lines may "
+    "coincide. Grey: two units that start at random. Below 0 downstream error works against the difference, above 1 the local "
+    "derivative does. A line that stays at 1 has its quartiles there as well."
 )
+CLOSEST = {"linewidth": 4, "alpha": 0.45}
+OTHERS = {"linestyle": "--", "linewidth": 1.3}
 PUSHES = (
     "Rate at which each source drives twins apart (above 0) or together (below), per step and learning rate, as a fraction "
     "of their distance, on the minibatch of each recorded step; the closest twins. Medians, and quartiles over seeds. A "
@@ -76,14 +79,13 @@ def share_pictures(results: Results) -> Iterator[Picture]:
 
 def _draw_shares(runs: xr.Dataset) -> Figure:
     figure, panels = _panels(runs)
-    palette = plt.get_cmap("viridis")
     for panel, here, number in panels:
+        unlike = read(closest(here), "downstream", "share", f"unlike {number}").squeeze("pair", drop=True)
+        band(panel, unlike, "step", "0.55", "unlike")
         for place, epsilon in enumerate(here.epsilon.values):
             share = read(here.sel(epsilon=epsilon), "downstream", "share", f"twins {number}").squeeze("pair", drop=True)
-            band(panel, share, "step", palette(0.85 * place / max(1, here.sizes["epsilon"] - 1)), f"twins {epsilon:g} apart")
-            panel.lines[-1].set_linestyle("--" if place else "-")
-        unlike = read(closest(here), "downstream", "share", f"unlike {number}").squeeze("pair", drop=True)
-        band(panel, unlike, "step", "black", "unlike")
+            band(panel, share, "step", f"C{place}", f"twins {epsilon:g} apart")
+            panel.lines[-1].set(**(OTHERS if place else CLOSEST))
         panel.set_ylim(-0.35, 1.35)
     figure.supylabel("share of downstream error in the difference between gradients")
     return explained(figure)
@@ -102,9 +104,11 @@ def _draw_pushes(runs: xr.Dataset) -> Figure:
 
 
 def explained(figure: Figure) -> Figure:
-    """The figure with one legend, that of its first panel, below all."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    """The figure with one legend, in which each label of any panel stands once, below all."""
+    told: dict[str, Artist] = {}
+    for panel in figure.axes:
+        told |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True) if label not in told}
+    figure.legend(list(told.values()), list(told), loc="outside lower center", ncols=len(told))
     return figure
 
 

@@ -7,12 +7,18 @@ import xarray as xr
 
 from symmetry_jax.reports.figures import QUARTILES
 from symmetry_jax.reports.gradient_shares import (
+    EARLY,
+    HALF,
     KINKED,
+    LATE,
+    NEARLY_ALL,
     WITHIN,
     closest,
     early,
     growth_of,
     late,
+    middle,
+    of_layers,
     of_relu,
     read,
     settings,
@@ -24,23 +30,34 @@ from symmetry_jax.theory.activations import ACTIVATIONS
 
 
 def share_sentence(results: Results) -> str:
-    """What units of a layer differ in, and what makes them different, in a sentence."""
+    """What units of a layer differ in at first and later, and what makes them different, in two sentences."""
     runs = training(results)
     if runs is None:
         return "No runs with trained fan-outs remained finite to tell what units of a layer differ in."
-    upstream = float(abs(read(runs, "upstream", "size")).max())
-    first = (
-        "Units of a layer read the same, and nothing of the difference between their gradients is upstream "
-        f"(at most {upstream:g})"
-    )
+    first = "Units of a layer read the same, so that nothing of the difference between their gradients is upstream"
     words = []
     for kind, name in (("twins", "almost equal units"), ("unlike", "units that start at random")):
         shares = read(smooth(closest(runs)), "downstream", "share", kind)
-        if shares.size:
-            parts = [part(shares).median(["seed", "step"]) for part in (early, late)]
-            words.append(f"{_range(parts[0])} of it early and {_range(parts[1])} late between {name}")
-    told = f"downstream error makes {' and '.join(words)} (smooth activations, medians), the local derivative the rest"
-    return "; ".join([first, *([told] if words else []), *_growth_words(results)]) + "."
+        if shares.size and shares.notnull().any():
+            at_first, later = (_most_words(part(shares)) for part in (early, late))
+            words.append(
+                f"between {name} at first (in the first {EARLY:.0%} of the steps) in {at_first}, and later (from {LATE:.0%} "
+                f"on) in {later}"
+            )
+    told = (
+        f"With smooth activations downstream error makes most of it {'; '.join(words)} (medians); the local derivative makes "
+        "the rest"
+    )
+    return ". ".join([first, *([told] if words else []), *_growth_words(results)]) + "."
+
+
+def _most_words(shares: xr.DataArray) -> str:
+    """In how many layers downstream error makes most of a difference, and which have less of it, the least first."""
+    found = of_layers(middle(shares))
+    less = [f"{name} {share:.0%}" for name, share in sorted(found.items(), key=lambda one: one[1]) if share < HALF]
+    but = f"; less in {'; '.join(less)}" if less else ""
+    spread = f"{min(found.values()):.0%} to {max(found.values()):.0%}"
+    return f"{len(found) - len(less)} of {len(found)} layers ({spread}{but})"
 
 
 def _growth_words(results: Results) -> Iterator[str]:
@@ -50,14 +67,9 @@ def _growth_words(results: Results) -> Iterator[str]:
             f"{float(grown.min()):.2g} to {float(grown.max()):.2g}" for grown in (free.median("seed"), equal.median("seed"))
         ]
         yield (
-            f"twins that start {float(results['training'].epsilon.min()):g} apart end with fan-ins {ends[0]} times as far "
+            f"Twins that start {float(results['training'].epsilon.min()):g} apart end with fan-ins {ends[0]} times as far "
             f"apart as at first, and {ends[1]} times with fan-outs held equal"
         )
-
-
-def _range(values: xr.DataArray) -> str:
-    low, high = float(values.min()), float(values.max())
-    return f"{low:.0%} to {high:.0%}"
 
 
 def share_lines(results: Results) -> Iterator[str]:
@@ -66,6 +78,7 @@ def share_lines(results: Results) -> Iterator[str]:
     if runs is not None:
         for network, activation in settings(runs):
             yield _setting_line(closest(runs).sel(network=network, activation=activation), f"{network}, {activation}")
+        yield from _turn_lines(smooth(closest(runs)))
         bends = [f"{abs(_bend(name)):.2g} for {name}" for name in smooth(runs).activation.values.tolist()]
         if bends:
             yield f"While sums are small, slopes of twins differ by phi''(0) times the sums' difference: {', '.join(bends)}."
@@ -73,11 +86,31 @@ def share_lines(results: Results) -> Iterator[str]:
             yield from _kink_lines(runs)
     held, grown = training(results, held=1), growth_of(results, held=1)
     if held is not None and grown is not None:
-        size = float(read(held, "downstream", "size", "twins").max())
         yield (
-            f"Twins whose fan-outs are held equal differ in the local derivative alone (downstream at most {size:.1g}); "
-            f"distance of the closest at the end over that at the start, by layer: {'; '.join(_growths(grown))}."
+            "Twins whose fan-outs are held equal can differ in the local derivative alone; distance of the closest at the end "
+            f"over that at the start, by layer: {'; '.join(_growths(grown))}."
         )
+
+
+def _turn_lines(twins: xr.Dataset) -> Iterator[str]:
+    """Of every smooth activation, in which layers less than half is downstream at first, and in which less is local later."""
+    for activation in twins.activation.values.tolist():
+        shares = {source: read(twins.sel(activation=[activation]), source, "share", "twins") for source in WITHIN}
+        if not shares["local"].notnull().any():
+            continue
+        at_first, before, after = (
+            of_layers(middle(part)) for part in (early(shares["downstream"]), early(shares["local"]), late(shares["local"]))
+        )
+        less = [f"{name} ({share:.0%})" for name, share in at_first.items() if share < HALF]
+        fallen = [f"{name} ({before[name]:.0%} to {share:.0%})" for name, share in after.items() if share < before[name]]
+        yield (
+            f"{activation} twins: downstream error makes less than half at first in {_named(less, len(at_first))}; the local "
+            f"derivative's share is less later than at first in {_named(fallen, len(after))}."
+        )
+
+
+def _named(found: list[str], among: int) -> str:
+    return f"{len(found)} of {among} layers{': ' if found else ''}{'; '.join(found)}"
 
 
 def _bend(activation: str) -> float:
@@ -127,9 +160,28 @@ def _kink_lines(runs: xr.Dataset) -> Iterator[str]:
             f"share of the difference, as quartiles and number of records, is {_spread(crossing)}; of twins that are "
             f"{'; '.join(now)}; of twins that started {'; '.join(then)}."
         )
+        yield from _short_line(crossing, between, apart)
     if alike.notnull().any():
         most = float(abs(alike).max())
         yield f"Where no example falls between the kinks of {KINKED} twins, the local derivative's share is at most {most:.1g}."
+
+
+def _short_line(crossing: xr.DataArray, between: xr.DataArray, apart: xr.DataArray) -> Iterator[str]:
+    """Where an example falls between kinks and yet not nearly all is local: how many records, and what else they have."""
+    short, rest = crossing < NEARLY_ALL, crossing >= NEARLY_ALL
+    if not short.any():
+        return
+    told = [
+        f"{float(between.where(these).median()):.2g} of the points fall between the kinks and the twins are "
+        f"{float(apart.where(these).median()):.2g} apart"
+        for these in (short, rest)
+        if these.any()
+    ]
+    beside = f"; in the other records {told[1]}" if len(told) > 1 else ""
+    yield (
+        f"In {int(short.sum())} of these {int(crossing.notnull().sum())} records less than {NEARLY_ALL:.0%} is local, since "
+        f"fan-outs differ as well: there {told[0]}{beside} (medians)."
+    )
 
 
 def _spread(shares: xr.DataArray) -> str:

@@ -12,6 +12,8 @@ EXACT = 1e-12  # of the gradients themselves, in float64, which the study asks f
 ALL = 1e-6  # of a difference between gradients that are almost equal
 CLOSE = 1e-3  # up to there twins are almost equal
 EARLY, LATE = 0.1, 0.5  # of the steps: up to the first, and from the second on
+HALF = 0.5  # of a difference: downstream error that makes more makes most of it
+NEARLY_ALL = 0.9  # of a difference: what is local where an example falls between kinks
 KINKED = "relu"
 WITHIN = ("local", "downstream")  # what may differ between units of a layer
 
@@ -44,6 +46,23 @@ def late(values: xr.DataArray) -> xr.DataArray:
     return values.sel(step=values.step >= LATE * values.step[-1])
 
 
+def middle(shares: xr.DataArray) -> xr.DataArray:
+    """The median over seeds and records of every layer of every setting: (..., pair)."""
+    return shares.median(["seed", "step"])
+
+
+def of_layers(middles: xr.DataArray) -> dict[str, float]:
+    """The number of every layer of every setting, by name; of those that have one."""
+    found = {
+        f"{network}, {activation}, layer {pair.split()[1]}": float(
+            middles.sel(network=network, activation=activation, pair=pair)
+        )
+        for network, activation in settings(middles)
+        for pair in middles.pair.values.tolist()
+    }
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
 def closest(runs: xr.Dataset) -> xr.Dataset:
     """The runs whose twins start closest."""
     return runs.sel(epsilon=runs.epsilon.min(), drop=True)
@@ -74,8 +93,6 @@ def share_claims(results: Results) -> Iterator[Claim]:
     runs = training(results)
     if runs is not None:
         yield from residue_claim(runs, "split", "Units of a layer")
-        statement = "Units of a layer: size of the upstream part of the difference between their gradients: largest"
-        yield Claim.near("upstream", statement, 0, float(abs(read(runs, "upstream", "size")).max()), 0)
         yield from _linear_claims(runs)
         yield from _kink_claims(runs)
         yield from _driving_claims(runs)
@@ -120,7 +137,7 @@ def _kink_claims(runs: xr.Dataset) -> Iterator[Claim]:
             f"{KINKED} twins, records with an example between their kinks: share of the local derivative, lower quartile of "
             f"{int(crossing.notnull().sum())}"
         )
-        yield Claim.at_least("between kinks", statement, 0.9, float(crossing.quantile(0.25)))
+        yield Claim.at_least("between kinks", statement, NEARLY_ALL, float(crossing.quantile(0.25)))
 
 
 def of_relu(runs: xr.Dataset) -> tuple[xr.DataArray, ...]:
@@ -140,8 +157,8 @@ def _driving_claims(runs: xr.Dataset) -> Iterator[Claim]:
         statement = (
             f"{which}, first {EARLY:.0%} of the steps: share of downstream error, median, least of all networks and layers"
         )
-        yield Claim.at_least(f"early: {activation}", statement, 0.5, _least(early(share).median(["seed", "step"])))
-        grown = late(local).median(["seed", "step"]) - early(local).median(["seed", "step"])
+        yield Claim.at_least(f"early: {activation}", statement, HALF, _least(middle(early(share))))
+        grown = middle(late(local)) - middle(early(local))
         statement = f"{which}: share of the local derivative from {LATE:.0%} of the steps on, less early, medians, least"
         yield Claim.at_least(f"late: {activation}", f"{statement} of all networks and layers", 0, _least(grown))
     push = early(read(twins, "downstream", "push", "twins")).mean("step").median("seed")
@@ -152,12 +169,17 @@ def _driving_claims(runs: xr.Dataset) -> Iterator[Claim]:
 
 
 def _held_claims(results: Results) -> Iterator[Claim]:
-    """Whether nothing differs downstream where fan-outs are equal."""
+    """Whether the difference that the step computed is the local part alone where fan-outs are equal."""
     runs = training(results, held=1)
     if runs is None:
         return
-    statement = "Twins of equal fan-out: size of the downstream part of the difference between their gradients, largest"
-    yield Claim.near("held", statement, 0, float(read(runs, "downstream", "size", "twins").max()), EXACT)
+    local = read(smooth(runs), "local", "share", "twins")
+    if local.size and local.notnull().any():
+        statement = (
+            "Smooth activations, twins of equal fan-out: share of the local derivative in the difference between the gradients "
+            "that the step computed, less 1, largest"
+        )
+        yield Claim.near("held", statement, 0, float(abs(local - 1).max()), ALL)
     if KINKED in runs.activation:
         here = runs.sel(activation=KINKED)
         sizes = read(here, "difference", "size", "twins")

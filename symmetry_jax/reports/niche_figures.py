@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from symmetry_jax.reports.bias_scales import interval
 from symmetry_jax.reports.figures import band
+from symmetry_jax.reports.gradient_share_pictures import explained
 from symmetry_jax.reports.niche_cases import SIGNS, TENTH, Case, Sign, cases_of
 from symmetry_jax.reports.niches import (
     active_rank,
@@ -74,10 +74,7 @@ def _finish(figure: Figure, panels: np.ndarray, labels: list[str], names: list[s
     for column, name in zip(panels.T, names, strict=True):
         column[0].set_title(name)
         column[-1].set_xlabel(along)
-    told: dict[str, Artist] = {}  # each label once
-    for panel in panels[:, 0]:
-        told |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(told.values()), list(told), loc="outside lower center", ncols=3)
+    explained(figure)
 
 
 def _over_training(settings: list[tuple[str, xr.Dataset]], width: int) -> Figure:

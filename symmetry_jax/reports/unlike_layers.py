@@ -18,8 +18,8 @@ ORTHOGONAL = float(np.sqrt(2))  # |g_i - g_j| over the root mean square of both 
 CAPTION = (
     "Two units of neighbouring layers with equal fan-in weights and biases at the start. Shares of the three sources in the "
     "difference between their gradients, on the minibatches of recorded steps; they add up to 1 in each run, as medians need "
-    "not. Grey, on the right: distance between their fan-ins. Medians, and quartiles over seeds. Examples, and positions of "
-    "a CNN, are paired."
+    "not. Below: distance between their fan-ins. Medians, and quartiles over seeds. Examples, and positions of a CNN, are "
+    "paired."
 )
 
 
@@ -30,13 +30,11 @@ def layered(results: Results) -> xr.Dataset | None:
 
 
 def layer_claims(results: Results) -> Iterator[Claim]:
-    """Whether the split is exact, whether such units start equal, and how unlike their gradients are from the start."""
+    """Whether the split is exact, and how unlike the gradients of such units are from the start."""
     runs = layered(results)
     if runs is None:
         return
     yield from residue_claim(runs, "split in three", "Equal units of two layers, and units of one")
-    statement = "Equal units of two layers: distance between their fan-ins at the start, largest"
-    yield Claim.near("equal at first", statement, 0, float(runs.distance.sel(pair="layers", step=0).max()), 0)
     start = read(runs, "difference", "size", "layers").sel(step=0)
     statement = (
         "Equal units of two layers: difference between their first gradients over their root mean square, median of all runs"
@@ -91,23 +89,21 @@ def layer_pictures(results: Results) -> Iterator[Picture]:
     if runs is None:
         return
     networks, activations = runs.network.values.tolist(), runs.activation.values.tolist()
-    shape = (len(networks), len(activations))
-    size = (2.9 * shape[1] + 1, 2.3 * shape[0] + 0.6)
-    figure, panels = plt.subplots(*shape, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained")
-    for network, row in zip(networks, panels, strict=True):
-        for activation, panel in zip(activations, row, strict=True):
+    shape = (len(networks) + 1, len(activations))
+    size = (2.9 * shape[1] + 1, 2.1 * shape[0] + 0.6)
+    figure, panels = plt.subplots(*shape, figsize=size, squeeze=False, sharex=True, sharey="row", layout="constrained")
+    for activation, column in zip(activations, panels.T, strict=True):
+        for number, (network, panel) in enumerate(zip(networks, column[:-1], strict=True)):
             here = runs.sel(network=network, activation=activation)
-            for number, source in enumerate(SOURCES):
+            for place, source in enumerate(SOURCES):
                 share = read(here, source, "share", "layers").squeeze("pair", drop=True)
-                band(panel, share, "step", f"C{number}", source)
-            other = panel.twinx()
-            band(other, here.distance.sel(pair="layers", drop=True), "step", "0.5")
-            other.set_ylabel("distance" if panel is row[-1] else "")
-            other.grid(False)
-            other.set_ylim(0, 1.05 * float(runs.distance.sel(pair="layers").max()))
-            panel.set(title=f"{network}: {activation}", xscale="symlog", ylim=(-0.5, 1.2))
-            panel.set_xlim(0, float(runs.step[-1]))
-    for panel in panels[-1]:
-        panel.set_xlabel("step")
-    figure.supylabel("share of the difference between gradients")
+                band(panel, share, "step", f"C{place}", source)
+            panel.set(title=f"{network}: {activation}", ylim=(-0.5, 1.2))
+            apart = here.distance.sel(pair="layers", drop=True)
+            band(column[-1], apart, "step", f"C{number + len(SOURCES)}", f"{network}, distance")
+        column[-1].set(title=activation, xscale="symlog", xlabel="step")
+        column[-1].set_xlim(0, float(runs.step[-1]))
+    panels[-1][0].set_ylim(bottom=0)
+    for row, label in zip(panels, [*len(networks) * ["share of the difference"], "distance"], strict=True):
+        row[0].set_ylabel(label)
     yield Picture("layers", explained(figure), CAPTION)
