@@ -155,7 +155,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
-    """The answer in four sentences, then in detail, each from the results."""
+    """The answer in a paragraph, then in detail, each from the results."""
     lines = [*niche_lines(results), *penalty_lines(results), LIMITS]
     runs = sum(int(sweep.valid.sum()) for sweep in results.values())
     lines.append(f"{runs:,} runs; {sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")

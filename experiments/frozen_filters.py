@@ -183,7 +183,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
-    """The answer in two sentences, then in detail, each from the results."""
+    """The answer in a paragraph, then in detail, each from the results."""
     lines = [*filter_lines(results), *twin_lines(results), *interaction_lines(results), FROZEN, LIMITS]
     runs = sum(int(sweep.valid.sum()) for sweep in results.values())
     lines.append(f"{runs:,} runs; {sum(claim.holds for claim in claims)} of {len(claims)} claims hold.")

@@ -180,7 +180,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
-    """The answer in two sentences, then in detail, each from the results."""
+    """The answer in a paragraph, then in detail, each from the results."""
     lines = [line for part in (share_lines, kick_lines, layer_lines) for line in part(results)]
     held = f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold."
     return "\n".join([f"{share_sentence(results)} {layer_sentence(results)}", "", *lines, LIMITS, held])

@@ -38,6 +38,7 @@ SHARES = (
     "coincide. Grey: two units that start at random. Below 0 downstream error works against the difference, above 1 the local "
     "derivative does. A line that stays at 1 has its quartiles there as well."
 )
+LABEL = 1.9  # inches that a label of a legend may take
 CLOSEST = {"linewidth": 4, "alpha": 0.45}
 OTHERS = {"linestyle": "--", "linewidth": 1.3}
 PUSHES = (
@@ -108,7 +109,8 @@ def explained(figure: Figure) -> Figure:
     told: dict[str, Artist] = {}
     for panel in figure.axes:
         told |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True) if label not in told}
-    figure.legend(list(told.values()), list(told), loc="outside lower center", ncols=len(told))
+    across = min(len(told), max(1, int(figure.get_figwidth() / LABEL)))
+    figure.legend(list(told.values()), list(told), loc="outside lower center", ncols=across)
     return figure
 
 
