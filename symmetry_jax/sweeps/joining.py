@@ -55,7 +55,7 @@ def _spread(
     for array, part, place in zip(arrays, parts, places, strict=True):
         cells = np.ix_(*(place[dim] for dim in dims))
         valid = part.valid.broadcast_like(array).transpose(*dims).values
-        values[cells] = np.where(valid, array.values, values[cells])
+        values[cells] = np.where(valid, array.transpose(*dims).values, values[cells])
         there[cells] |= valid
     spread = xr.Variable(dims, values, arrays[0].attrs)
     return spread if there.all() or arrays[0].name == "valid" else spread.where(there)

@@ -280,6 +280,16 @@ def test_measures_of_other_shapes_are_padded_when_work_directories_are_joined(tm
     np.testing.assert_array_equal(joined["count"].isel(unit=2, step=0).squeeze(), [np.nan, 2**25 + 1])
 
 
+def test_programs_may_have_their_axes_in_other_orders(tmp_path):
+    write(tmp_path, 0, program(kind="ant", axes={"start": [0.0, 10.0, 20.0], "push": [1.0, 2.0], "note": [7.0]}))
+    write(tmp_path, 1, program(kind="bee", axes={"push": [1.0, 2.0], "start": [0.0, 10.0, 20.0], "note": [7.0]}))
+    joined = load_results(tmp_path)
+    assert bool(joined.valid.all())
+    for kind in ("ant", "bee"):
+        expected = joined.start + 9 * joined.push
+        xr.testing.assert_equal(joined.position.sel(step=9, kind=kind, note=7, drop=True).transpose("start", "push"), expected)
+
+
 def test_bytes_of_results():
     assert result_bytes(program(), Engine(program(), 2).shapes) == 6 * 5 * 4 + 6 * 2 * 2 * 4
 
