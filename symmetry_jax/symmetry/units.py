@@ -58,16 +58,26 @@ class UnitGroup:
         )
 
     def within(self, tree: PyTree) -> "UnitGroup":
-        """The same group in a tree that holds copies of the arrays, such as an optimizer's moments: only to be permuted."""
-        paths = [path for path, _ in leaves(tree)]
-        axes = (
-            dataclasses.replace(axis, path=path)
-            for axis in self.axes
-            for path in paths
-            if path == axis.path or path.endswith("/" + axis.path)
-        )
-        inside = tuple(outer.within(tree) for outer in self.inside)
-        return dataclasses.replace(self, axes=tuple(axes), inside=inside, signs=(), scales=())
+        """The same group in a tree that holds copies of the arrays, such as an optimizer's moments: only to be permuted.
+
+        Copies are told by their paths: `prefix/path`, with one prefix for all of the group's arrays that are trained, or for
+        all of its state, so that an array of another layer which has the same name is none. Where a node of the tree is empty,
+        as in moments of a part of the parameters, what would be below it counts as there. A prefix inside another one that
+        counts does not; so in the parameters themselves the group is what it was.
+        """
+        present = {path for path, _ in leaves(tree)}
+        copies = _copies(self, tree)
+
+        def moved(axes: Sequence[UnitAxis]) -> tuple[UnitAxis, ...]:
+            every = (dataclasses.replace(axis, path=_joined(prefix, axis.path)) for axis in axes for prefix in copies)
+            return tuple(axis for axis in every if axis.path in present)
+
+        def copied(group: UnitGroup) -> UnitGroup:
+            return dataclasses.replace(
+                group, axes=moved(group.axes), inside=tuple(map(copied, group.inside)), signs=(), scales=()
+            )
+
+        return copied(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,6 +231,40 @@ def reorder(array: jax.Array, axis: UnitAxis, size: int, sources: jax.Array) -> 
 def leaves(tree: PyTree) -> list[tuple[str, jax.Array]]:
     """Every array of a tree with its path, joined by "/"."""
     return [(_name(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
+
+
+def _joined(prefix: str, path: str) -> str:
+    return f"{prefix}/{path}" if prefix else path
+
+
+def _copies(group: UnitGroup, tree: PyTree) -> list[str]:
+    """The prefixes under which a tree holds copies of a group's arrays, in the tree's order."""
+    arrays = dict(leaves(tree))
+    nodes = {_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_empty)[0]}
+
+    def holds(path: str) -> bool:
+        parts = path.split("/")  # an empty node stands for all that could be below it
+        return any("/".join(parts[:number]) in nodes for number in range(1, len(parts) + 1))
+
+    found: dict[str, None] = {}
+    for roles in (TRAINED, ("state",)):
+        wanted = {axis.path: axis for axis in group.only(roles).axes}
+        ends = ((path, axis) for path in arrays for axis in wanted.values() if f"/{path}".endswith(f"/{axis.path}"))
+        # a count of steps is no count of units
+        met = (path[: -len(axis.path)] for path, axis in ends if "state" not in roles or _fits(arrays[path], axis, group.size))
+        prefixes = dict.fromkeys(prefix.removesuffix("/") for prefix in met)
+        found |= {prefix: None for prefix in prefixes if all(holds(_joined(prefix, path)) for path in wanted)}
+    return [one for one in found if not any(other != one and f"{one}/".startswith(_joined(other, "")) for other in found)]
+
+
+def _fits(array: jax.Array, axis: UnitAxis, size: int) -> bool:
+    """Whether an array has such an axis, long enough."""
+    shape = np.shape(array)
+    return axis.axis < len(shape) and axis.start + axis.outer * size * axis.inner <= shape[axis.axis]
+
+
+def _is_empty(node: Any) -> bool:
+    return jax.tree.structure(node).num_leaves == 0
 
 
 def _name(path: Any) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from symmetry_jax import Symmetry, UnitAxis, UnitGroup, permute, perturb, separation, tie
+from symmetry_jax import Symmetry, UnitAxis, UnitGroup, discover, permute, perturb, separation, tie
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.symmetry.units import project
 from tests.drawing import drawn, inputs_of, variables_of
@@ -126,6 +126,59 @@ def test_tie_reaches_optimizer_state():
     apart = distances(tie(state, inside, [(0, 6)]), inside)
     assert apart[0, 6] == 0
     assert np.count_nonzero(apart == 0) == group.size + 2
+
+
+NAMES_TWICE = UnitGroup("w", 4, (UnitAxis("w", 1, "fan-in"), UnitAxis("v", 0, "fan-out"), UnitAxis("count", 0, "state")))
+
+
+def names_twice():
+    return drawn({"w": jnp.zeros((3, 4)), "v": jnp.zeros((4, 3)), "head": {"w": jnp.zeros((3, 4))}})
+
+
+def test_discovered_units_within_their_own_parameters_leave_layers_of_the_same_names_alone():
+    params, inputs = names_twice(), inputs_of((3,))
+
+    def function(params, x):
+        return jnp.tanh(x @ params["w"]) @ params["v"] @ params["head"]["w"]
+
+    group = discover(function, params, inputs)["w"]
+    assert group.within(params).axes == group.axes
+    changed = tie(params, group.within(params), [(0, 2)])
+    np.testing.assert_array_equal(changed["head"]["w"], params["head"]["w"])
+
+
+def paths_within(group, tree):
+    return [axis.path for axis in group.within(tree).axes]
+
+
+@pytest.mark.parametrize(
+    ("build", "prefixes"),
+    [
+        (lambda params: optax.adam(0.1).init(params), ["0/mu", "0/nu"]),
+        (lambda params: {"variables": params, "memory": optax.trace(0.9).init(params)}, ["memory/trace", "variables"]),
+        (lambda params: optax.sgd(0.1).init(params), []),
+        (lambda params: {"head": params["head"]}, []),
+    ],
+)
+def test_copies_are_whole(build, prefixes):
+    """Several copies may stand side by side; a layer that merely has one of the names is none, nor is a count of steps."""
+    assert paths_within(NAMES_TWICE, build(names_twice())) == [f"{one}/{name}" for name in ("w", "v") for one in prefixes]
+
+
+def test_copies_of_a_part_of_the_parameters():
+    """Optimizers for parts of the parameters leave empty nodes for all others."""
+    params = names_twice()
+    labels = {"w": "first", "v": "second", "head": {"w": "second"}}
+    state = optax.multi_transform({"first": optax.trace(0.9), "second": optax.trace(0.9)}, labels).init(params)
+    where = "inner_states/{}/inner_state/trace/{}"
+    assert paths_within(NAMES_TWICE, state) == [where.format("first", "w"), where.format("second", "v")]
+
+
+def test_copies_in_a_chain_that_mostly_remembers_nothing():
+    params = [jnp.zeros((3, 4)), jnp.zeros((4, 3))]
+    group = UnitGroup("0", 4, (UnitAxis("0", 1, "fan-in"), UnitAxis("1", 0, "fan-out")))
+    state = optax.chain(optax.clip(1.0), optax.add_decayed_weights(0.1), optax.trace(0.9)).init(params)
+    assert paths_within(group, state) == ["2/trace/0", "2/trace/1"]
 
 
 @pytest.mark.parametrize("blocks", [[(0, 1), (1, 2)], [(0, 5)], [(-1, 2)]])
