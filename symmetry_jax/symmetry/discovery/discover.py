@@ -41,7 +41,9 @@ def discover(
         function: any function that JAX can trace.
         params: its parameters, a pytree of arrays or of their shapes (`jax.eval_shape`); variables that are not trained, such
             as batch statistics, belong to it.
-        inputs: further arguments, arrays or shapes. What is no array belongs in the function (`functools.partial`).
+        inputs: further arguments, arrays or shapes. What is no array belongs in the function (`functools.partial`). Without
+            any, arrays that the function has captured are taken for the data, which decides about roles and names alone; one
+            that captures masks of its weights as well is read better with the data as inputs.
         outputs: which of the results count: `lambda result: result[0]` leaves out the batch statistics that are returned.
             Arrays that only the others depend on are in the groups of those that they go with.
         trained: tells of an array's path whether it is trained, which gives its axes their roles. By default integers are not,
@@ -94,7 +96,8 @@ def _read_off(
     axes: Axes = {path: tuple(map(_marked, array.shape)) for path, array in arrays}
     operands = [Operand(axes[path], frozenset([path])) for path, _ in arrays]
     operands += [rigid(array.shape, Reason("an axis of the input")) for array in inputs]
-    results, findings = follow(program, [operand for operand, kept in zip(operands, used, strict=True) if kept])
+    taken_in = [operand for operand, kept in zip(operands, used, strict=True) if kept]
+    results, findings = follow(program, taken_in, frozenset() if inputs else None)
     for result in itertools.compress(results, itertools.compress(counted, wanted)):
         result.use_as_numbers(Reason("positions along this axis are an output"))
         for layout in result.axes:

@@ -59,6 +59,7 @@ class Findings:
         members: for a factor, another beside it and a position along that: the factor as it is at that position alone.
         steps: every equation, those of a function that is called before the call itself.
         operands: each variable's, as the program that it is in was read last.
+        captured: the origins of arrays that the program itself holds; None where they are the data.
     """
 
     arrays: list[Array] = dataclasses.field(default_factory=list)
@@ -67,6 +68,7 @@ class Findings:
     members: dict[tuple[Factor, Factor, int], Factor] = dataclasses.field(default_factory=dict)
     steps: list[Step] = dataclasses.field(default_factory=list)
     operands: dict[Any, Operand] = dataclasses.field(default_factory=dict)
+    captured: frozenset[str] | None = frozenset()
 
     def saw(self, operand: Operand, scans: tuple[Layout, ...]) -> None:
         """Notes an array and the scans that it is in; one whose entries are positions along an axis has that axis as well."""

@@ -93,17 +93,20 @@ def rigid(shape: Sequence[int], reason: Reason, origins: frozenset[str] | None =
     return operand
 
 
-def constant(value: Any) -> Operand:
-    """An array of known entries: an axis along which they are all equal may be permuted in any way."""
-    none: frozenset[str] = frozenset()
+def constant(value: Any, origins: frozenset[str] | None = frozenset()) -> Operand:
+    """An array of known entries: an axis along which they are all equal may be permuted in any way.
+
+    Its origins are no parameters unless said otherwise, and those of a single number always are none.
+    """
     kind = jax.typeof(value)
+    origins = origins if kind.shape else frozenset()
     if isinstance(value, jax.core.Tracer):
-        return rigid(kind.shape, Reason("numbers that are not known yet"), none)
+        return rigid(kind.shape, Reason("numbers that are not known yet"), origins)
     if not isinstance(kind, jax.core.ShapedArray):
-        return rigid(kind.shape, Reason("a reference to an array that may change"), none)
+        return rigid(kind.shape, Reason("a reference to an array that may change"), origins)
     shape = np.shape(value)
     if jax.dtypes.issubdtype(jax.dtypes.result_type(value), jax.dtypes.extended):
-        return rigid(shape, Reason("a random key"), none)
+        return rigid(shape, Reason("a random key"), origins)
     array = np.asarray(value)
     axes: list[Layout] = []
     for axis, size in enumerate(shape):
@@ -111,7 +114,7 @@ def constant(value: Any) -> Operand:
         if size > 1 and not _are_equal(array, axis):
             freeze(layout, Reason("a constant that differs along this axis"))
         axes.append(layout)
-    return Operand(tuple(axes), none, constant=array[()] if shape == () else None)
+    return Operand(tuple(axes), origins, constant=array[()] if shape == () else None)
 
 
 def _are_equal(array: np.ndarray, axis: int) -> bool:

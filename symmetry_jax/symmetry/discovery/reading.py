@@ -16,12 +16,16 @@ RULE_BOOKS = (contractions, control_flow, elementwise, indexing, shaping, window
 RANDOM = ("random_", "rng_", "threefry")
 
 
-def follow(program: ClosedJaxpr, operands: Sequence[Operand]) -> tuple[list[Operand], Findings]:
+def follow(
+    program: ClosedJaxpr, operands: Sequence[Operand], captured: frozenset[str] | None = frozenset()
+) -> tuple[list[Operand], Findings]:
     """The results of a program given its operands, and what came to light on the way.
+
+    Arrays that the program itself holds are computed from no parameters, or, where `captured` is None, are its data.
 
     The layouts of the operands' axes themselves are changed to what the program demands of them.
     """
-    findings = Findings()
+    findings = Findings(captured=captured)
     return _read(findings, None, program, operands, ()), findings
 
 
@@ -34,11 +38,13 @@ def _read(
 ) -> list[Operand]:
     """Reads one function; `caller` is the equation that calls a library's function, which its own lines are not shown for."""
     jaxpr, constants = (program.jaxpr, program.consts) if isinstance(program, ClosedJaxpr) else (program, [])
-    known: dict[Any, Operand] = dict(zip(jaxpr.constvars, map(constant, constants), strict=True))
+    known: dict[Any, Operand] = {
+        variable: constant(array, findings.captured) for variable, array in zip(jaxpr.constvars, constants, strict=True)
+    }
     known.update(zip(jaxpr.invars, arguments, strict=True))
 
     def value(atom: Any) -> Operand:
-        return constant(atom.val) if isinstance(atom, Literal) else known[atom]
+        return constant(atom.val, findings.captured) if isinstance(atom, Literal) else known[atom]
 
     for operand in known.values():
         findings.saw(operand, scans)

@@ -115,6 +115,18 @@ def test_roles_and_names():
     )
 
 
+@pytest.mark.parametrize("lift", [lambda function: function, jax.jit])
+@pytest.mark.parametrize(
+    "function",
+    [mlp, lambda params, x: jax.lax.scan(lambda total, row: (total, mlp(params, row[None])), 0.0, x)[1][:, 0]],
+)
+def test_roles_and_names_where_the_data_is_captured(function, lift):
+    data = jnp.asarray(np.random.default_rng(0).normal(size=(5, 3)), jnp.float32)
+    alone = discover(lift(lambda params: function(params, data)), mlp_params())
+    assert alone.groups == discover(function, mlp_params(), data).groups
+    assert [axis.role for axis in alone["w1"].axes] == ["fan-in", "bias", "fan-out"]
+
+
 def test_what_is_not_trained_is_state():
     symmetry = discover(mlp, mlp_params(), INPUTS, trained=lambda path: path != "b1")
     assert {axis.path: axis.role for axis in symmetry["w1"].axes}["b1"] == "state"
