@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.units import PyTree, UnitAxis, UnitGroup, owners, rewrite
 
 
@@ -18,6 +19,9 @@ def quotient(
     lr/m on fan-in and bias and m lr on the fan-out (SGD, momentum, Nesterov). Fan-outs are summed also where units are not
     tied, but only tied units train like their quotient.
 
+    Units must enter what reads them by sums over them, each through a fan-out of its own, without a softmax or a norm over
+    them.
+
     Args:
         params: parameters, tied within each block.
         group: the group of the blocks.
@@ -26,7 +30,14 @@ def quotient(
 
     Returns:
         The parameters with one unit for each block, and a tree of the same shapes: the factor on each entry's learning rate.
+
+    Raises:
+        InputError: where nothing is a fan-out to the units, as in a sum of outputs or in weights that are their own transpose.
     """
+    if not any(axis.role == "fan-out" for axis in group.axes):
+        raise InputError(
+            f"group {group.name!r} has no fan-out: one unit can stand for several only where fan-outs can be summed"
+        )
     first = owners(group, blocks)
     kept, multiplicity = np.unique(first, return_counts=True)
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from symmetry_jax import UnitAxis, UnitGroup, quotient, tie
+from symmetry_jax import UnitAxis, UnitGroup, discover, quotient, tie
+from symmetry_jax.errors import InputError
 from symmetry_jax.learning.models import CNN, MLP
 from tests.drawing import inputs_of, variables_of
 
@@ -61,3 +62,14 @@ def test_other_entries_of_a_concatenated_axis_stay_in_order():
     group = UnitGroup("units", 3, (UnitAxis("reader", 0, "fan-out", outer=2, start=1),))
     merged, _ = quotient({"reader": jnp.arange(8.0)}, group, [(0, 2)])
     np.testing.assert_array_equal(merged["reader"], [0, 1 + 3, 2, 4 + 6, 5, 7])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda params, x: jnp.tanh(x @ params["w"]) @ params["w"].T, lambda params, x: jnp.tanh(x @ params["w"]).sum(-1)],
+)
+def test_units_whose_fan_outs_cannot_be_summed_have_no_quotient(function):
+    params, inputs = {"w": jnp.ones((3, 4))}, inputs_of((3,))
+    group = discover(function, params, inputs)["w"]
+    with pytest.raises(InputError, match="no fan-out"):
+        quotient(params, group, [(0, 1)])
