@@ -16,7 +16,7 @@ from symmetry_jax.learning.models import MLP
 from symmetry_jax.learning.process import Measure
 from symmetry_jax.measures.layers import of_kernels
 
-NEGLIGIBLE = 1e-8  # of the longest vector: what a rank does not count
+NEGLIGIBLE = 1e-8  # of the longest vector: what a rank does not count, nor what rounding may leave where that is more
 
 
 def weight_rank(model: MLP) -> Measure:
@@ -39,9 +39,10 @@ def off_line(model: MLP) -> Measure:
 
 
 def rank(matrix: jax.Array) -> jax.Array:
-    """Distances above `NEGLIGIBLE` times the first, of the columns of (d, n): () int32."""
+    """Distances above max(`NEGLIGIBLE`, max(d, n) eps) times the first, of the columns of (d, n): () int32."""
     found = distances(matrix.T)
-    return jnp.sum((found > NEGLIGIBLE * found[0]) & (found > 0), dtype=jnp.int32)
+    negligible = max(NEGLIGIBLE, max(matrix.shape) * float(jnp.finfo(matrix.dtype).eps))
+    return jnp.sum((found > negligible * found[0]) & (found > 0), dtype=jnp.int32)
 
 
 def distances(vectors: jax.Array) -> jax.Array:

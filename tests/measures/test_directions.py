@@ -56,6 +56,19 @@ def test_span_and_distance_from_a_line():
     assert apart[0] == pytest.approx(1e-4 / np.sqrt(55), rel=1e-6) and np.isnan(apart[1]) and apart[2] > 0.1
 
 
+@pytest.mark.parametrize("units", [2, 8, 30])
+def test_what_rounding_leaves_is_no_direction(units):
+    model = MLP((units,), 3)
+    random = np.random.default_rng(units)
+    state = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), state_of(model, 30))
+    state.variables["params"]["hidden_0"]["kernel"] = jnp.asarray(
+        random.normal(size=(30, 2)) @ random.normal(size=(2, units)), "f4"
+    )
+    found = read(weight_rank(model), state)
+    assert list(found) == [np.linalg.matrix_rank(layer["kernel"]) for layer in state.variables["params"].values()]
+    assert found[0] == 2
+
+
 def test_one_unit_is_on_a_line():
     model = MLP((1, 4), 3)
     assert list(read(off_line(model), state_of(model))[:2]) == [0, 0]  # one unit; units with one input
