@@ -114,10 +114,11 @@ def sizes(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED) -> 
 
 def norm(vectors: jax.Array) -> jax.Array:
     """Euclidean norm along the last axis of (..., n), scaled by the largest entry so that squares neither underflow nor
-    overflow: (...,)."""
-    largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
+    overflow: (...,), real where entries are complex."""
+    sizes = jnp.abs(vectors)
+    largest = jnp.max(sizes, axis=-1, keepdims=True)
     scale = jnp.where(largest > 0, largest, jnp.ones_like(largest))
-    return jnp.squeeze(scale, -1) * jnp.sqrt(jnp.sum(jnp.square(vectors / scale), axis=-1))
+    return jnp.squeeze(scale, -1) * jnp.sqrt(jnp.sum(jnp.square(sizes / scale), axis=-1))
 
 
 def angle(first: jax.Array, second: jax.Array) -> jax.Array:

@@ -217,7 +217,7 @@ def direction(
         noise = jax.tree.map(jnp.add, noise, permute(noise, other, swap(other, *pair)))
     noise = jax.tree.map(jnp.subtract, noise, permute(noise, trained, swap(trained, *units)))
     paths = {axis.path for axis in trained.axes}  # elsewhere, where integers may be, nothing moves
-    length = jnp.sqrt(sum(jnp.sum(jnp.square(array)) for path, array in leaves(noise) if path in paths))
+    length = jnp.sqrt(sum(jnp.sum(jnp.square(jnp.abs(array))) for path, array in leaves(noise) if path in paths))
     return _map(lambda path, array: array / length.astype(array.dtype) if path in paths else array, noise)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symmetry_jax import UnitAxis, UnitGroup, permute, separation, tie
+from symmetry_jax import UnitAxis, UnitGroup, permute, perturb, separation, tie
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.symmetry.separation import angle, difference, displace, move, norm, orbits, sizes
 from tests.drawing import drawn
@@ -27,6 +27,18 @@ def params(seed=0, wide=None):
 
 
 distances = jax.jit(separation, static_argnums=(1, 2))
+
+
+@pytest.mark.usefixtures("float64")
+def test_complex_units_are_as_far_apart_as_their_real_and_imaginary_parts():
+    random, both = np.random.default_rng(0), (params(0), params(1))
+    complex_params = jax.tree.map(jax.lax.complex, *both)
+    found = distances(complex_params, GROUP)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, np.hypot(*(distances(part, GROUP) for part in both)), rtol=1e-12)
+    tied = tie(complex_params, GROUP, [(1, 3)])
+    epsilon = random.uniform(0.1, 1)
+    assert distances(perturb(tied, GROUP, (1, 3), epsilon, jax.random.key(3)), GROUP)[1, 3] == pytest.approx(epsilon)
 
 
 def flat(tree):
