@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.util
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,12 +97,19 @@ def digest_of(path: str) -> str:
 
 
 def _run(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # dataclasses, flax modules among them, look their annotations up in the module of that name
+    name = f"{__name__}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    with _told(path, "it"):
-        spec.loader.exec_module(module)
+    sys.modules[name] = module
+    try:
+        with _told(path, "it"):
+            spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     return module
 
 
