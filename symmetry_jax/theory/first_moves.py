@@ -184,7 +184,11 @@ def _checked(batches: Sequence[Examples], classes: int) -> list[Examples]:
     """Batches as float64 (n, inputs) and whole labels (n,)."""
     if not len(batches):
         raise InputError("batch: no batch; one is enough")
-    return [_checked_one(batch, classes) for batch in batches]
+    checked = [_checked_one(batch, classes) for batch in batches]
+    widths = list(dict.fromkeys(inputs.shape[1] for inputs, _ in checked))
+    if len(widths) > 1:
+        raise InputError(f"batch: examples of {widths[0]} and of {widths[1]} numbers: as many in every batch")
+    return checked
 
 
 def _checked_one(batch: Examples, classes: int) -> Examples:
@@ -195,6 +199,8 @@ def _checked_one(batch: Examples, classes: int) -> Examples:
         raise InputError(f"batch: {len(inputs)} examples and labels of shape {labels.shape}: one whole number for each example")
     if labels.min() < 0 or labels.max() >= classes:
         raise InputError(f"batch: labels from {labels.min()} to {labels.max()}, and classes={classes} allows 0..{classes - 1}")
+    if not np.all(np.isfinite(inputs)):
+        raise InputError("batch: inputs that are nan or infinite; finite numbers are wanted")
     return inputs.reshape(len(inputs), -1), labels
 
 

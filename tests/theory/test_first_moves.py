@@ -241,6 +241,20 @@ def test_what_cannot_be_is_told(arguments, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (np.ones((14, INPUTS + 1)), "of 9 and of 10 numbers"),
+        (np.full((14, INPUTS), np.nan), "finite"),
+        (np.inf * np.ones((14, 9)), "finite"),
+    ],
+)
+def test_batches_fit_each_other_and_are_finite(second, words):
+    (first, labels), _ = batches(0, 2)
+    with pytest.raises(InputError, match=words):
+        predict_first_moves(2, "tanh", 0.1, [(first, labels), (second, labels)], CLASSES)
+
+
 def test_without_examples_a_constant_and_a_bias_leave_it_open():
     with pytest.raises(InputError, match="the inputs decide, so give the batches themselves"):
         predict_first_moves(3, "relu", -0.1, "full", bias=0.5)
