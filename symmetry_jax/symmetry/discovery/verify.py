@@ -1,32 +1,36 @@
 """Whether units may be permuted or multiplied, tried out: what comes of it for the outputs and for the gradients."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.axes import Charges
+from symmetry_jax.symmetry.discovery.differences import difference, scales_of
 from symmetry_jax.symmetry.nested import permute_each
 from symmetry_jax.symmetry.rescaling import rescale
 from symmetry_jax.symmetry.units import PyTree, Symmetry, UnitGroup
 
 Change = Callable[[PyTree], PyTree]
 
+JOLTS = 4  # how often rounding is tried out: it may spare an array by chance
+
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
     """How far permuting the units of a group is from changing nothing.
 
-    Each is the largest difference over the largest entry: rounding, about 1e-6 in float32, where the symmetry holds.
+    Each is the largest difference in any array over the array's largest entry, or, where terms cancel but for rounding, over
+    that of the terms: rounding, about 1e-6 in float32, where the symmetry holds. It is inf where a number becomes none.
 
     Attributes:
         outputs: of the outputs.
         gradients: of the gradients of a random projection of the outputs, which are permuted back; None where the function
-            has none in reverse, as with a loop of unknown length.
+            has none in reverse, as with a loop of unknown length or a callback.
         signs: of both, when signs are changed as the group says they may be; None where it names none.
         scales: of both, when units are multiplied as the group says they may be; None where it names none. Gradients are
             divided by the same powers. A function with derivatives of its own (`custom_jvp`) may be unchanged all the same.
@@ -73,11 +77,22 @@ def verify(
     projected = _projected(lambda given: outputs(function(given, *inputs)), jax.random.fold_in(key, 1))
     gradient = jax.jit(jax.grad(projected, has_aux=True, allow_int=True)) if _reversible(projected, moved) else None
     evaluate = gradient or jax.jit(lambda given: (None, projected(given)[1]))
-    slopes, before = evaluate(moved)
+
+    def everything(given: PyTree) -> tuple[PyTree, PyTree]:
+        slopes, results = evaluate(given)
+        return jax.tree.map(_filled, slopes, given) if gradient else None, results
+
+    slopes, before = everything(moved)
+    eps = _precision((moved, before))
+    jolt = jax.jit(functools.partial(_jolted, moved, eps))
+    nearby = [everything(jolt(jax.random.fold_in(key, 2 + number))) for number in range(JOLTS)]
+    steep, large = (
+        scales_of(one, others, eps) for one, others in zip((slopes, before), zip(*nearby, strict=True), strict=True)
+    )
 
     def compare(change: Change, back: Change) -> tuple[float, float | None]:
-        changed, after = evaluate(change(moved))
-        return _difference(before, after), _difference(slopes, back(changed)) if gradient else None
+        changed, after = everything(change(moved))
+        return difference(before, after, large), difference(slopes, back(changed), steep) if gradient else None
 
     def multiplied(group: UnitGroup, every: Sequence[Charges], factors: jax.Array) -> float | None:
         change = _multiplying(group, every, factors)
@@ -85,7 +100,7 @@ def verify(
 
     errors = {}
     for number, group in enumerate(symmetry.values()):
-        own = jax.random.fold_in(key, 2 + number)
+        own = jax.random.fold_in(key, 2 + JOLTS + number)
         permuted = compare(*_permuting(group, own))
         sets = (*(outer.size for outer in group.inside), group.size)
         signs = jax.random.rademacher(own, (len(group.signs), *sets), jnp.float32)
@@ -116,56 +131,65 @@ def _orders(group: UnitGroup, key: jax.Array) -> jax.Array:
     return jax.random.permutation(key, alike, axis=-1, independent=True)
 
 
-def _is_real(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jnp.floating)
+def _is_inexact(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _filled(slope: Any, leaf: Any) -> jax.Array:
+    """A gradient to be permuted: that of whole numbers is nothing, not even an array."""
+    return jnp.zeros(jnp.shape(leaf)) if slope.dtype == jax.dtypes.float0 else slope
+
+
+def _precision(tree: PyTree) -> float:
+    """The fraction by which rounding may move the coarsest numbers of a tree."""
+    kinds = {leaf.dtype for leaf in jax.tree.leaves(tree) if _is_inexact(leaf)}
+    return max((float(jnp.finfo(kind).eps) for kind in kinds), default=float(jnp.finfo(jnp.float32).eps))
 
 
 def _projected(function: Callable[[PyTree], Any], key: jax.Array) -> Callable[[PyTree], tuple[jax.Array, Any]]:
-    """A random projection of what a function returns, and what it returns."""
+    """A random projection of what a function returns, imaginary parts as well as real ones, and what it returns."""
 
     def projected(params: PyTree) -> tuple[jax.Array, Any]:
         results = jax.tree.map(jnp.asarray, function(params))
         total = jnp.zeros(())
-        for number, leaf in enumerate(filter(_is_real, jax.tree.leaves(results))):
+        for number, leaf in enumerate(filter(_is_inexact, jax.tree.leaves(results))):
             weights = jax.random.normal(jax.random.fold_in(key, number), leaf.shape, leaf.dtype)
-            total += jnp.sum(weights * leaf).astype(total.dtype)
+            total += jnp.real(jnp.sum(weights * leaf)).astype(total.dtype)
         return total, results
 
     return projected
 
 
 def _reversible(projected: Callable[[PyTree], tuple[jax.Array, Any]], params: PyTree) -> bool:
+    """Whether a function has gradients."""
+    jax.eval_shape(projected, params)  # a mistake in the function itself is told as it is
     try:
         jax.eval_shape(jax.grad(projected, has_aux=True, allow_int=True), params)
-    except ValueError as error:
-        if "Reverse-mode" not in str(error):
-            raise
+    except (ValueError, TypeError, NotImplementedError):
         return False
     return True
 
 
 def _shaken(params: PyTree, key: jax.Array) -> PyTree:
     def shake(number: int, leaf: jax.Array) -> jax.Array:
-        if not _is_real(leaf):
+        if not _is_inexact(leaf):
             return leaf
         by, zero = jax.random.split(jax.random.fold_in(key, number))
-        factors = jax.random.uniform(by, leaf.shape, leaf.dtype, 0.5, 1.5)
+        factors = jax.random.uniform(by, leaf.shape, leaf.real.dtype, 0.5, 1.5).astype(leaf.dtype)
         return jnp.where(leaf == 0, jax.random.normal(zero, leaf.shape, leaf.dtype) / 10, leaf * factors)
 
     leaves, tree = jax.tree.flatten(params)
     return jax.tree.unflatten(tree, [shake(number, jnp.asarray(leaf)) for number, leaf in enumerate(leaves)])
 
 
-def _difference(one: PyTree, other: PyTree) -> float:
-    """The largest difference over the largest entry of all arrays: one that is 0 but for rounding has no size of its own."""
-    pairs = list(zip(map(_numbers, jax.tree.leaves(one)), map(_numbers, jax.tree.leaves(other)), strict=True))
-    most = max((np.max(abs(first), initial=0) for first, _ in pairs), default=0)
-    apart = max((np.max(abs(first - second), initial=0) for first, second in pairs), default=0)
-    return float(apart / most if most else apart)
+def _jolted(params: PyTree, eps: float, key: jax.Array) -> PyTree:
+    """The parameters with each number moved as far as rounding may, up or down."""
 
+    def jolt(number: int, leaf: jax.Array) -> jax.Array:
+        if not _is_inexact(leaf):
+            return leaf
+        way = jax.random.rademacher(jax.random.fold_in(key, number), leaf.shape, leaf.real.dtype)
+        return leaf * (1 + jnp.asarray(eps, leaf.real.dtype) * way).astype(leaf.dtype)
 
-def _numbers(leaf: Any) -> np.ndarray:
-    """An array to compare; the gradients of integers are nothing."""
-    if leaf.dtype == jax.dtypes.float0:
-        return np.zeros(())
-    return np.asarray(leaf, np.complex128 if jnp.iscomplexobj(leaf) else np.float64)
+    leaves, tree = jax.tree.flatten(params)
+    return jax.tree.unflatten(tree, [jolt(number, leaf) for number, leaf in enumerate(leaves)])
