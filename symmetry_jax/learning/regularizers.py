@@ -16,7 +16,7 @@ from symmetry_jax.learning.contributions import last_maps
 from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.models import CNN, MLP
 from symmetry_jax.learning.process import Hparams, PyTree
-from symmetry_jax.symmetry.similarity import correlations, cosines
+from symmetry_jax.symmetry.similarity import correlations, plain_cosines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def orthogonality(model: MLP | CNN, name: str = "orthogonality") -> Regularizer:
 
     def cost(variables: PyTree, inputs: jax.Array) -> jax.Array:
         del inputs
-        return _mean_square(cosines(fan_in(model, variables)))
+        return _mean_square(plain_cosines(fan_in(model, variables)))
 
     return Regularizer(name, cost)
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 ROUNDING = 16  # units in the last place by which numbers may differ that are the same
 
@@ -16,8 +17,20 @@ def normalised(vectors: jax.Array) -> jax.Array:
 
 def cosines(vectors: jax.Array) -> jax.Array:
     """The cosine of the angle between every two vectors (units, numbers): (units, units); 0 where one of them is 0."""
+    return plain_cosines(vectors / lax.stop_gradient(_powers_of_two(jnp.max(jnp.abs(vectors), axis=1, keepdims=True))))
+
+
+def plain_cosines(vectors: jax.Array) -> jax.Array:
+    """The same of vectors whose squares neither underflow nor overflow, such as those that a penalty is taken of."""
     directions = normalised(vectors)
     return directions @ directions.T
+
+
+def _powers_of_two(sizes: jax.Array) -> jax.Array:
+    """The power of two nearest to each size: to divide by it changes no digit."""
+    kind = jnp.finfo(sizes.dtype)
+    nearest = lax.reduce_precision(sizes, exponent_bits=int(kind.nexp), mantissa_bits=0)
+    return jnp.clip(nearest, kind.tiny, jnp.asarray(2.0 ** (kind.maxexp - 1), sizes.dtype))
 
 
 def correlations(samples: jax.Array) -> jax.Array:
@@ -28,7 +41,7 @@ def correlations(samples: jax.Array) -> jax.Array:
     centred = samples - jnp.mean(samples, axis=1, keepdims=True)
     rounding = ROUNDING * jnp.finfo(samples.dtype).eps.astype(samples.dtype)
     varying = jnp.max(jnp.abs(centred), axis=1, keepdims=True) > rounding * jnp.max(jnp.abs(samples), axis=1, keepdims=True)
-    return cosines(jnp.where(varying, centred, 0))
+    return plain_cosines(jnp.where(varying, centred, 0))
 
 
 def pairs(matrix: jax.Array) -> jax.Array:

@@ -18,6 +18,17 @@ def test_cosines_and_correlations_are_those_of_numpy():
     np.testing.assert_allclose(correlations(jnp.asarray(VECTORS)), np.corrcoef(VECTORS), rtol=1e-10)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1.0, 1e20, 1e30])
+def test_cosines_of_vectors_of_any_size(scale):
+    vectors = VECTORS / np.abs(VECTORS).max(axis=1, keepdims=True)
+    norms = np.linalg.norm(vectors, axis=1)
+    small = jnp.asarray(vectors * scale, jnp.float32)
+    np.testing.assert_allclose(jax.jit(cosines)(small), vectors @ vectors.T / np.outer(norms, norms), rtol=1e-4, atol=1e-6)
+    slope = np.asarray(jax.jit(jax.grad(lambda x: jnp.sum(cosines(x) ** 2)))(small), float) * scale
+    expected = jax.grad(lambda x: jnp.sum(cosines(x) ** 2))(jnp.asarray(vectors))
+    np.testing.assert_allclose(slope, expected, atol=1e-4)
+
+
 def test_a_vector_of_zeros_has_cosine_0_and_a_derivative():
     vectors = jnp.asarray(VECTORS).at[2].set(0)
     assert not np.any(cosines(vectors)[2])
