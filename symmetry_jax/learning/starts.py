@@ -11,7 +11,7 @@ from symmetry_jax.learning.intervals import Interval
 from symmetry_jax.learning.models import Initializer
 from symmetry_jax.learning.process import Hparams, PyTree
 from symmetry_jax.learning.streams import Stream, draw_key
-from symmetry_jax.symmetry.units import Symmetry, permute, perturb, tie
+from symmetry_jax.symmetry.units import Symmetry, copy_units, perturb, tie
 
 Start = Callable[[Hparams, jax.Array], PyTree]  # from the hparams and a batch of inputs, for their shape and dtype
 Blocks = Mapping[str, Sequence[Sequence[int]]]  # for each group, the units that are equal
@@ -109,7 +109,7 @@ def evenly_tied(start: Start, symmetry: Symmetry) -> Start:
     def begin(hparams: Hparams, inputs: jax.Array) -> PyTree:
         variables = start(hparams, inputs)
         for group, copies in zip(symmetry.values(), copies_of(symmetry, hparams), strict=True):
-            variables = permute(variables, group, block_starts(group.size, copies))
+            variables = copy_units(variables, group, block_starts(group.size, copies))
         return variables
 
     return begin

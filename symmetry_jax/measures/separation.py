@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from symmetry_jax.learning.process import Hparams, Measure, PyTree, State
 from symmetry_jax.learning.starts import block_starts, copies_of
 from symmetry_jax.symmetry.separation import angle, norm, orbits, separation
-from symmetry_jax.symmetry.units import TRAINED, Role, Symmetry, UnitGroup, permute
+from symmetry_jax.symmetry.units import TRAINED, Role, Symmetry, UnitGroup, copy_units
 
 PARTS: dict[str, tuple[Role, ...]] = {"fan-in": ("fan-in", "bias"), "fan-out": ("fan-out",), "orbit": TRAINED}
 
@@ -73,7 +73,7 @@ def block_spread(symmetry: Symmetry) -> Measure:
 
 
 def _spread(tree: PyTree, group: UnitGroup, copies: jax.Array) -> jax.Array:
-    copied = permute(tree, group, block_starts(group.size, copies))
+    copied = copy_units(tree, group, block_starts(group.size, copies))
     apart = [jnp.max(jnp.abs(one - other)) for one, other in zip(*map(jax.tree.leaves, (tree, copied)), strict=True)]
     return jnp.max(jnp.stack([number for number in apart if jnp.issubdtype(number.dtype, jnp.inexact)]))
 

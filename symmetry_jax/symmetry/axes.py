@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+import jax
 import numpy as np
 
 Role = Literal["fan-in", "bias", "fan-out", "state"]
@@ -39,6 +40,11 @@ class UnitAxis:
         """Where in the axis units lie that do not fill it one by one: `from 5, 3 times, 4 each`."""
         words = (("from {}", self.start, 0), ("{} times", self.outer, 1), ("{} each", self.inner, 1))
         return ", ".join(text.format(number) for text, number, usual in words if number != usual)
+
+    def fits(self, array: jax.Array, size: int) -> bool:
+        """Whether an array has such an axis, long enough for so many units."""
+        shape = np.shape(array)
+        return self.axis < len(shape) and self.start + self.outer * size * self.inner <= shape[self.axis]
 
     def positions(self, size: int) -> np.ndarray:
         """The positions of each of `size` units along the axis: (size, outer * inner)."""

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symmetry_jax.symmetry.choices import ordered
 from symmetry_jax.symmetry.units import PyTree, UnitAxis, UnitGroup, rewrite_arrays
 
 
@@ -17,8 +18,11 @@ def permute_each(params: PyTree, group: UnitGroup, permutations: jax.Array | np.
 
     Returns:
         The parameters, which define the same function.
+
+    Raises:
+        InputError: for permutations that are none, or arrays that the group does not fit.
     """
-    orders = jnp.asarray(permutations)
+    orders = ordered(permutations, group.name, (*(outer.size for outer in group.inside), group.size))
 
     def move(path: str, array: jax.Array) -> jax.Array:
         for place in (axis for axis in group.axes if axis.path == path):

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from symmetry_jax.errors import InputError
-from symmetry_jax.symmetry.units import PyTree, UnitAxis, UnitGroup, owners, rewrite
+from symmetry_jax.symmetry.choices import owners
+from symmetry_jax.symmetry.units import PyTree, UnitAxis, UnitGroup, rewrite
 
 
 def quotient(
@@ -32,13 +33,14 @@ def quotient(
         The parameters with one unit for each block, and a tree of the same shapes: the factor on each entry's learning rate.
 
     Raises:
-        InputError: where nothing is a fan-out to the units, as in a sum of outputs or in weights that are their own transpose.
+        InputError: where nothing is a fan-out to the units, as in a sum of outputs or in weights that are their own transpose;
+            for blocks that are empty, overlap or leave the group.
     """
     if not any(axis.role == "fan-out" for axis in group.axes):
         raise InputError(
             f"group {group.name!r} has no fan-out: one unit can stand for several only where fan-outs can be summed"
         )
-    first = owners(group, blocks)
+    first = owners(blocks, group.name, group.size)
     kept, multiplicity = np.unique(first, return_counts=True)
 
     def fold(array: jax.Array, axis: UnitAxis) -> jax.Array:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.axes import Charges, UnitAxis
 from symmetry_jax.symmetry.nested import along, set_index
 from symmetry_jax.symmetry.units import PyTree, UnitGroup, rewrite_arrays
@@ -19,7 +20,15 @@ def rescale(params: PyTree, group: UnitGroup, charges: Charges, factors: jax.Arr
         group: the group of the units.
         charges: one of `group.signs`, for factors that are 1 or -1, or of `group.scales`, for positive ones.
         factors: (size,), alike in all sets of units, or (sizes of what the units lie in..., size); may be traced.
+
+    Raises:
+        InputError: for another number of factors, or arrays that the group does not fit.
     """
+    shapes = ((group.size,), (*(outer.size for outer in group.inside), group.size))
+    if jnp.shape(factors) not in shapes:
+        raise InputError(
+            f"factors of shape {jnp.shape(factors)} for {group.name!r}: {' or '.join(map(str, dict.fromkeys(shapes)))}"
+        )
 
     def multiply(path: str, array: jax.Array) -> jax.Array:
         for place, exponent in zip(charges.axes, charges.exponents, strict=True):

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitAxis, UnitGroup, leaves, reorder, swap
+from symmetry_jax.symmetry.choices import check_pair, check_units
+from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitAxis, UnitGroup, check_fit, leaves, reorder, swap
 
 Unit = int | jax.Array
 
@@ -24,11 +25,16 @@ def orbits(
         params: any pytree of arrays.
         group: the group of the units.
         units: the two units; each () and may be traced.
-        roles: which parts of a unit to read.
+        roles: which parts of a unit to read; whole numbers, which nothing moves, are not read.
 
     Returns:
         Two arrays (numbers in a unit,).
+
+    Raises:
+        InputError: for units that are not in the group, or arrays that it does not fit.
     """
+    check_units(units, group.name, group.size)
+    check_fit(params, group)
     carrying = {path: [axis for axis in group.axes if axis.path == path] for path, _ in leaves(params)}
     pairs = [pair for path, array in leaves(params) for pair in _aligned(array, group, carrying[path], roles, units)]
     if not pairs:
@@ -64,8 +70,9 @@ def move(
 ) -> PyTree:
     """The parameters with something added to each of two units; `moves` are laid out like what `orbits` returns."""
     arrays, structure = jax.tree.flatten(params)
-    paths = {axis.path for axis in group.axes}
-    places = [place for place, (path, _) in enumerate(leaves(params)) if path in paths]
+    check_pair(units, group.name, group.size)
+    paths = {axis.path for axis in group.axes if axis.role in roles}
+    places = [place for place, (path, array) in enumerate(leaves(params)) if path in paths and _is_inexact(array)]
 
     def place_in(chosen: Sequence[jax.Array]) -> PyTree:
         replaced = dict(zip(places, chosen, strict=True))
@@ -141,11 +148,17 @@ def _every_unit(params: PyTree, group: UnitGroup, roles: Sequence[Role]) -> jax.
     """Each unit as a vector of everything that belongs to it, laid out as by `orbits`: (size, numbers in a unit)."""
     if not _lies_on_single_axes(group):
         return jax.vmap(lambda unit: orbits(params, group, (unit, unit), roles)[0])(jnp.arange(group.size))
+    check_fit(params, group)
     axes = {axis.path: axis for axis in group.axes if axis.role in roles}
-    parts = [_by_unit(array, axes[path], group.size) for path, array in leaves(params) if path in axes]
+    arrays = [(path, array) for path, array in leaves(params) if path in axes and _is_inexact(array)]
+    parts = [_by_unit(array, axes[path], group.size) for path, array in arrays]
     if not parts:
         raise _no_array(group, roles)
     return jnp.concatenate(parts, axis=1)
+
+
+def _is_inexact(array: jax.Array) -> bool:
+    return jnp.issubdtype(jnp.result_type(array), jnp.inexact)
 
 
 def _no_array(group: UnitGroup, roles: Sequence[Role]) -> ValueError:
@@ -167,7 +180,7 @@ def _aligned(
     if len({axis.axis for axis in axes}) > 2:
         raise ValueError(f"{axes[0].path!r} carries group {group.name!r} on more than 2 axes, which is not understood")
     pairs = []
-    for number, axis in enumerate(axes):
+    for number, axis in enumerate(axes if _is_inexact(array) else ()):
         a, b = (jnp.take(array, jnp.asarray(axis.positions(group.size))[unit], axis=axis.axis, mode="clip") for unit in units)
         for earlier in (other for other in axes[:number] if other.axis != axis.axis):
             a, b = (

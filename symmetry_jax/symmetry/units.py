@@ -7,15 +7,16 @@ the function unchanged. Everything here is pure, works on any pytree of arrays a
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.axes import TRAINED, Charges, Role, UnitAxis
-
-PyTree = Any
+from symmetry_jax.symmetry.choices import Permutation, check_pair, ordered, owners
+from symmetry_jax.symmetry.copies import prefixes
+from symmetry_jax.symmetry.paths import PyTree, joined, leaves, mapped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +67,10 @@ class UnitGroup:
         counts does not; so in the parameters themselves the group is what it was.
         """
         present = {path for path, _ in leaves(tree)}
-        copies = _copies(self, tree)
+        found = prefixes(self.axes, self.size, tree)
 
         def moved(axes: Sequence[UnitAxis]) -> tuple[UnitAxis, ...]:
-            every = (dataclasses.replace(axis, path=_joined(prefix, axis.path)) for axis in axes for prefix in copies)
+            every = (dataclasses.replace(axis, path=joined(prefix, axis.path)) for axis in axes for prefix in found)
             return tuple(axis for axis in every if axis.path in present)
 
         def copied(group: UnitGroup) -> UnitGroup:
@@ -136,29 +137,40 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def permute(params: PyTree, group: UnitGroup, permutation: jax.Array | np.ndarray | Sequence[int]) -> PyTree:
+def permute(params: PyTree, group: UnitGroup, permutation: Permutation) -> PyTree:
     """Reorders the units of a group in all of its arrays: new unit k is old unit `permutation[k]`.
 
     The function that the parameters define is unchanged. `permutation` is (size,) and may be traced.
+
+    Raises:
+        InputError: for a permutation that is none, or arrays that the group does not fit.
     """
-    return rewrite(params, group, lambda array, axis: reorder(array, axis, group.size, jnp.asarray(permutation)))
+    return copy_units(params, group, ordered(permutation, group.name, (group.size,)))
+
+
+def copy_units(params: PyTree, group: UnitGroup, sources: jax.Array | np.ndarray) -> PyTree:
+    """Makes each unit k a copy of unit `sources[k]`, in every array of the group; (size,), and may be traced."""
+    return rewrite(params, group, lambda array, axis: reorder(array, axis, group.size, jnp.asarray(sources)))
 
 
 def tie(params: PyTree, group: UnitGroup, blocks: Sequence[Sequence[int]]) -> PyTree:
     """Makes the units of each block equal, in every array of the group: copies of the block's first unit.
 
     Works on optimizer state as well: `tie(state, group.within(state), blocks)`.
+
+    Raises:
+        InputError: for blocks that are empty, overlap or leave the group.
     """
-    return permute(params, group, owners(group, blocks))
+    return copy_units(params, group, owners(blocks, group.name, group.size))
 
 
 def project(params: PyTree, group: UnitGroup, blocks: Sequence[Sequence[int]]) -> PyTree:
     """The nearest parameters in which the units of each block are equal: their mean, in every array of the group.
 
     Unlike `tie`, which copies a block's first unit, this is the orthogonal projection on the symmetric subspace. Raises
-    ValueError like `tie`.
+    InputError like `tie`.
     """
-    owners(group, blocks)
+    owners(blocks, group.name, group.size)
 
     def average(array: jax.Array, axis: UnitAxis) -> jax.Array:
         positions = axis.positions(group.size)
@@ -193,14 +205,19 @@ def perturb(
         key: a random key.
         others: twins of other groups that share arrays with this one; the direction is symmetric under their swaps, so that
             their separation stays as it is.
+
+    Raises:
+        InputError: for units that are not two different ones of their group.
     """
-    apart = direction(params, group, units, key, others)
+    apart = _direction(params, group, units, key, others)
 
-    def move(array: jax.Array, change: jax.Array) -> jax.Array:
+    def move(path: str, array: jax.Array) -> jax.Array:
+        if path not in apart:  # anything may be there
+            return array
         # theta - swap theta gains 2 (epsilon / sqrt 2) d, whose norm over sqrt 2 is epsilon
-        return array + jnp.asarray(epsilon, array.dtype) / jnp.asarray(np.sqrt(2), array.dtype) * change
+        return array + jnp.asarray(epsilon, array.dtype) / jnp.asarray(np.sqrt(2), array.dtype) * apart[path]
 
-    return jax.tree.map(move, params, apart)
+    return mapped(move, params)
 
 
 def direction(
@@ -211,14 +228,39 @@ def direction(
     others: Sequence[tuple[UnitGroup, tuple[int, int]]] = (),
 ) -> PyTree:
     """A direction of norm 1 in which two units move apart, drawn from `key`; arguments as in `perturb`."""
+    apart = _direction(params, group, units, key, others)
+    return mapped(lambda path, array: apart[path] if path in apart else jnp.zeros_like(array), params)
+
+
+def _direction(
+    params: PyTree,
+    group: UnitGroup,
+    units: tuple[int, int],
+    key: jax.Array,
+    others: Sequence[tuple[UnitGroup, tuple[int, int]]],
+) -> dict[str, jax.Array]:
+    """A direction in the arrays of a group that are trained, by path: nothing else moves."""
     trained = group.only(TRAINED)
+    for one, pair in ((group, units), *others):
+        check_pair(pair, one.name, one.size)
     noise = _noise(params, trained, key)
     for other, pair in others:
-        noise = jax.tree.map(jnp.add, noise, permute(noise, other, swap(other, *pair)))
+        shared = dataclasses.replace(other, axes=tuple(axis for axis in other.axes if axis.path in noise))
+        noise = jax.tree.map(jnp.add, noise, permute(noise, shared, swap(other, *pair)))
     noise = jax.tree.map(jnp.subtract, noise, permute(noise, trained, swap(trained, *units)))
-    paths = {axis.path for axis in trained.axes}  # elsewhere, where integers may be, nothing moves
-    length = jnp.sqrt(sum(jnp.sum(jnp.square(jnp.abs(array))) for path, array in leaves(noise) if path in paths))
-    return _map(lambda path, array: array / length.astype(array.dtype) if path in paths else array, noise)
+    inside = [noise[path] for path, _ in leaves(params) if path in noise]
+    length = jnp.sqrt(sum(jnp.sum(jnp.square(jnp.abs(array))) for array in inside))
+    return jax.tree.map(lambda array: array / length.astype(array.dtype), noise)
+
+
+def _noise(params: PyTree, group: UnitGroup, key: jax.Array) -> dict[str, jax.Array]:
+    """Standard normal numbers in the arrays of a group, by path."""
+    paths = [axis.path for axis in group.axes]
+    return {
+        path: jax.random.normal(jax.random.fold_in(key, paths.index(path)), array.shape, array.dtype)
+        for path, array in leaves(params)
+        if path in paths
+    }
 
 
 def reorder(array: jax.Array, axis: UnitAxis, size: int, sources: jax.Array) -> jax.Array:
@@ -226,65 +268,6 @@ def reorder(array: jax.Array, axis: UnitAxis, size: int, sources: jax.Array) -> 
     positions = axis.positions(size)
     index = jnp.arange(array.shape[axis.axis]).at[positions].set(jnp.asarray(positions)[sources])
     return jnp.take(array, index, axis=axis.axis)
-
-
-def leaves(tree: PyTree) -> list[tuple[str, jax.Array]]:
-    """Every array of a tree with its path, joined by "/"."""
-    return [(_name(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
-
-
-def _joined(prefix: str, path: str) -> str:
-    return f"{prefix}/{path}" if prefix else path
-
-
-def _copies(group: UnitGroup, tree: PyTree) -> list[str]:
-    """The prefixes under which a tree holds copies of a group's arrays, in the tree's order."""
-    arrays = dict(leaves(tree))
-    nodes = {_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_empty)[0]}
-
-    def holds(path: str) -> bool:
-        parts = path.split("/")  # an empty node stands for all that could be below it
-        return any("/".join(parts[:number]) in nodes for number in range(1, len(parts) + 1))
-
-    found: dict[str, None] = {}
-    for roles in (TRAINED, ("state",)):
-        wanted = {axis.path: axis for axis in group.only(roles).axes}
-        ends = ((path, axis) for path in arrays for axis in wanted.values() if f"/{path}".endswith(f"/{axis.path}"))
-        # a count of steps is no count of units
-        met = (path[: -len(axis.path)] for path, axis in ends if "state" not in roles or _fits(arrays[path], axis, group.size))
-        prefixes = dict.fromkeys(prefix.removesuffix("/") for prefix in met)
-        found |= {prefix: None for prefix in prefixes if all(holds(_joined(prefix, path)) for path in wanted)}
-    return [one for one in found if not any(other != one and f"{one}/".startswith(_joined(other, "")) for other in found)]
-
-
-def _fits(array: jax.Array, axis: UnitAxis, size: int) -> bool:
-    """Whether an array has such an axis, long enough."""
-    shape = np.shape(array)
-    return axis.axis < len(shape) and axis.start + axis.outer * size * axis.inner <= shape[axis.axis]
-
-
-def _is_empty(node: Any) -> bool:
-    return jax.tree.structure(node).num_leaves == 0
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def _map(function: Callable[[str, jax.Array], jax.Array], tree: PyTree) -> PyTree:
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: function(_name(path), leaf), tree)
-
-
-def _noise(params: PyTree, group: UnitGroup, key: jax.Array) -> PyTree:
-    """Standard normal numbers in the arrays of a group, zeros elsewhere."""
-    paths = [axis.path for axis in group.axes]
-
-    def draw(path: str, array: jax.Array) -> jax.Array:
-        if path not in paths:
-            return jnp.zeros_like(array)
-        return jax.random.normal(jax.random.fold_in(key, paths.index(path)), array.shape, array.dtype)
-
-    return _map(draw, params)
 
 
 def rewrite(tree: PyTree, group: UnitGroup, change: Callable[[jax.Array, UnitAxis], jax.Array]) -> PyTree:
@@ -300,22 +283,21 @@ def rewrite(tree: PyTree, group: UnitGroup, change: Callable[[jax.Array, UnitAxi
 
 
 def rewrite_arrays(tree: PyTree, group: UnitGroup, change: Callable[[str, jax.Array], jax.Array]) -> PyTree:
-    """Applies `change` to each array and its path; raises if an array of the group is not there."""
+    """Applies `change` to each array and its path; raises if an array of the group is not there, or too small."""
     missing = {axis.path for axis in group.axes} - {path for path, _ in leaves(tree)}
     if missing:
-        raise ValueError(f"group {group.name!r} names arrays that are not in the tree: {sorted(missing)}")
-    return _map(change, tree)
+        raise InputError(f"group {group.name!r} names arrays that are not in the tree: {sorted(missing)}")
+    check_fit(tree, group)
+    return mapped(change, tree)
 
 
-def owners(group: UnitGroup, blocks: Sequence[Sequence[int]]) -> np.ndarray:
-    """For each unit, the first unit of its block: (size,). Raises ValueError where blocks overlap or leave the group."""
-    named = [unit for block in blocks for unit in block]
-    if len(set(named)) != len(named) or any(not 0 <= unit < group.size for unit in named):
-        raise ValueError(f"blocks {blocks} must name each unit of {group.name!r} (0..{group.size - 1}) at most once")
-    first = np.arange(group.size)
-    for block in blocks:
-        first[list(block)] = block[0]
-    return first
+def check_fit(tree: PyTree, group: UnitGroup) -> None:
+    """Raises InputError if an array of the tree has no such axis as the group says, or one that is too short."""
+    arrays = dict(leaves(tree))
+    for axis in group.axes:
+        if axis.path in arrays and not axis.fits(arrays[axis.path], group.size):
+            shape = np.shape(arrays[axis.path])
+            raise InputError(f"{axis.path} of shape {shape} has no {group.size} units of {group.name!r} along axis {axis.axis}")
 
 
 def swap(group: UnitGroup, first: int | jax.Array, second: int | jax.Array) -> jax.Array:

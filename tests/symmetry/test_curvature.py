@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from symmetry_jax import tie
+from symmetry_jax import UnitAxis, UnitGroup, tie
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.symmetry.curvature import (
@@ -16,7 +16,7 @@ from symmetry_jax.symmetry.curvature import (
     twin_curvature,
     unit_curvature,
 )
-from symmetry_jax.symmetry.separation import difference, orbits
+from symmetry_jax.symmetry.separation import difference, displace, orbits
 from symmetry_jax.theory import activations
 from symmetry_jax.theory import twin_curvature as theory
 from tests.drawing import drawn, inputs_of, variables_of
@@ -98,6 +98,27 @@ def test_units_that_differ_have_a_gauss_newton_part_too():
             (first, second), whole = rows_of(theta, GROUP, (0, 2)), hessian_parts(outputs, loss, theta)
             for found, part in zip(blocks_of(cross_curvature, outputs, loss, theta, GROUP, (0, 2)), whole, strict=True):
                 np.testing.assert_allclose(found, first @ part @ second.T, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("curve", [twin_curvature, unit_curvature, cross_curvature])
+@pytest.mark.parametrize("role", ["state", "bias"])
+@pytest.mark.parametrize("counts", [np.arange(4), np.array([True, False, True, True])])
+def test_whole_numbers_of_the_units_do_not_move(curve, role, counts):
+    theta = drawn({"w": jnp.zeros((3, 4)), "v": jnp.zeros((4, 2))}) | {"counts": jnp.asarray(counts)}
+    theta = {"counts": theta.pop("counts"), **theta}
+    axes = (UnitAxis("w", 1, "fan-in"), UnitAxis("v", 0, "fan-out"))
+    group, inputs = UnitGroup("w", 4, (UnitAxis("counts", 0, role), *axes)), inputs_of((3,))
+
+    def outputs(theta):
+        return jnp.tanh(inputs @ theta["w"]) @ theta["v"]
+
+    loss = cross_entropy(jnp.arange(3, dtype=jnp.int32) % 2)
+    with_counts, without = (curve(outputs, loss, theta, one, (0, 2)) for one in (group, UnitGroup("w", 4, axes)))
+    for found, expected in zip(with_counts, without, strict=True):
+        np.testing.assert_array_equal(dense(found, 5, float), dense(expected, 5, float))
+    moved = displace(theta, group, (0, 2), jnp.ones(5))
+    assert moved["counts"] is theta["counts"] and not np.array_equal(moved["w"], theta["w"])
 
 
 def hessian_parts(outputs, loss, params):

@@ -1,13 +1,28 @@
 """Permuting, tying and perturbing units."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from symmetry_jax import Symmetry, UnitAxis, UnitGroup, discover, permute, perturb, separation, tie
+from symmetry_jax import (
+    Charges,
+    Symmetry,
+    UnitAxis,
+    UnitGroup,
+    discover,
+    permute,
+    perturb,
+    rescale,
+    separation,
+    tie,
+)
+from symmetry_jax.errors import InputError
 from symmetry_jax.learning.models import ACTIVATIONS, CNN, MLP
+from symmetry_jax.symmetry.separation import displace
 from symmetry_jax.symmetry.units import project
 from tests.drawing import drawn, inputs_of, variables_of
 
@@ -185,6 +200,78 @@ def test_copies_in_a_chain_that_mostly_remembers_nothing():
 def test_blocks_that_cannot_be_are_refused(blocks):
     with pytest.raises(ValueError, match="at most once"):
         tie(recurrent_params(), RECURRENT, blocks)
+
+
+@pytest.mark.parametrize("blocks", [(0, 1), [[]], [(0, 1), []], [(0, 1.5)], [("a", "b")]])
+def test_blocks_are_lists_of_units(blocks):
+    with pytest.raises(InputError, match="lists of units"):
+        tie(recurrent_params(), RECURRENT, blocks)
+
+
+@pytest.mark.parametrize(
+    "order", [[2], [0, 1, 2, 3, 9], [0, 0, 1, 2, 3], [0.0, 1, 2, 3, 4], [[0, 1], [2]], np.eye(5, dtype=int)]
+)
+def test_permutations_that_are_none_are_refused(order):
+    params = recurrent_params()
+    with pytest.raises(InputError, match="permutation of 'cell'"):
+        permute(params, RECURRENT, order)
+    with pytest.raises(InputError, match="permutation of 'cell'"):
+        jax.jit(lambda tree: permute(tree, RECURRENT, order))(params)
+
+
+def test_traced_permutations_and_units_are_checked_by_their_shapes():
+    params, order = recurrent_params(), jnp.asarray([3, 0, 4, 1, 2])
+    there = jax.jit(lambda tree, order: permute(tree, RECURRENT, order))
+    jax.tree.map(np.testing.assert_array_equal, there(params, order), permute(params, RECURRENT, order))
+    one_by_one = jax.jit(lambda tree, *order: permute(tree, RECURRENT, list(order)))
+    jax.tree.map(np.testing.assert_array_equal, one_by_one(params, *order), permute(params, RECURRENT, order))
+    with pytest.raises(InputError, match=r"of shape \(4,\)"):
+        there(params, order[:4])
+    moved = jax.jit(lambda tree, units: perturb(tree, RECURRENT, units, 0.1, jax.random.key(0)))(params, (1, 3))
+    apart = perturb(params, RECURRENT, (1, 3), 0.1, jax.random.key(0))
+    np.testing.assert_allclose(flat(moved), flat(apart), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("units", [(1, 1), (0, 9), (-1, 2), (0, 1, 2), (0.5, 2)])
+def test_units_that_are_not_two_of_a_group_are_refused(units):
+    with pytest.raises(InputError, match=r"units .* of 'cell': .* 0\.\.4"):
+        perturb(recurrent_params(), RECURRENT, units, 0.1, jax.random.key(0))
+    with pytest.raises(InputError, match=r"units .* of 'cell': .* 0\.\.4"):
+        displace(recurrent_params(), RECURRENT, units, jnp.zeros(15))
+
+
+def test_factors_that_are_not_one_for_each_unit_are_refused():
+    charges = Charges((UnitAxis("input", 1, "fan-in"),), (1,))
+    with pytest.raises(InputError, match=r"factors of shape \(3,\) for 'cell': \(5,\)"):
+        rescale(recurrent_params(), RECURRENT, charges, jnp.ones(3))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda tree, group: permute(tree, group, np.arange(9)),
+        lambda tree, group: tie(tree, group, [(0, 1)]),
+        lambda tree, group: perturb(tree, group, (0, 8), 0.1, jax.random.key(0)),
+        separation,
+    ],
+)
+@pytest.mark.parametrize("axes", [RECURRENT.axes, RECURRENT.axes[:1], (UnitAxis("out", 2, "fan-out"),)])
+def test_a_group_larger_than_its_axis_is_refused(use, axes):
+    with pytest.raises(InputError, match="has no 9 units of 'cell' along axis"):
+        use(recurrent_params(), UnitGroup("cell", 9, axes))
+
+
+@pytest.mark.usefixtures("float64")
+def test_only_what_carries_the_units_moves():
+    """Beside it anything may be in the tree, and in their state."""
+    group = dataclasses.replace(RECURRENT, axes=(*RECURRENT.axes, UnitAxis("used", 0, "state")))
+    beside = {"flag": jnp.asarray(True), "key": jax.random.key(3), "rate": 0.5, "used": jnp.arange(5)}
+    params = tie(recurrent_params(), RECURRENT, [(0, 3)])
+    moved = perturb(params | beside, group, (0, 3), 0.1, jax.random.key(5))
+    alone = perturb(params, RECURRENT, (0, 3), 0.1, jax.random.key(5))
+    for name in params:
+        np.testing.assert_array_equal(moved[name], alone[name])
+    assert all(moved[name] is kept for name, kept in beside.items())
 
 
 def test_a_group_that_does_not_fit_the_tree_is_refused():
