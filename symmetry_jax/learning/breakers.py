@@ -52,17 +52,6 @@ def flipped_labels(classes: int) -> Breaker:
     return Breaker("label_noise", "batch", change, Interval(0, 1, "[]"))
 
 
-def noisy_targets() -> Breaker:
-    """Normal noise of standard deviation hparams["label_noise"] on every target, anew at every step."""
-
-    def change(batch: Batch, hparams: Hparams, step: jax.Array) -> Batch:
-        key = draw_key(hparams["seed"], Stream.LABELS, step)
-        noise = jax.random.normal(key, batch.targets.shape, batch.targets.dtype)
-        return dataclasses.replace(batch, targets=batch.targets + hparams["label_noise"] * noise)
-
-    return Breaker("label_noise", "batch", change, Interval(0))
-
-
 def shifted_images() -> Breaker:
     """With probability hparams["augmentation"] an image is moved by up to one pixel each way, anew at every step.
 

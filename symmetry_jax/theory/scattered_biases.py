@@ -26,41 +26,6 @@ def shares(bias: jax.Array, activation: Elementwise) -> jax.Array:
     return value * slope
 
 
-def first_hidden_gradient(
-    bias: jax.Array,
-    output_bias: jax.Array,
-    activation: Elementwise,
-    learning_rate: jax.Array | float,
-    first_labels: jax.Array,
-    second_inputs: jax.Array,
-    second_labels: jax.Array,
-) -> jax.Array:
-    """The first gradient of the hidden weights that is not zero, that of step 2, in a network of two weight layers.
-
-        -lr s_u mean_n[(rbar . r_n) x_n],   s = phi(b) phi'(b),   rbar = mean of p - y at step 1,   r_n = p' - y_n at step 2,
-
-    for softmax cross-entropy, p = softmax(a), p' = softmax(a - lr rbar (1 + |phi(b)|^2)), the same for all examples.
-
-    Args:
-        bias: b, of the hidden units at the start, (units,).
-        output_bias: a, at the start, (classes,).
-        activation: phi.
-        learning_rate: lr.
-        first_labels: of step 1, (n,); its inputs do not matter.
-        second_inputs: x of step 2, (n, inputs).
-        second_labels: of step 2, (n,).
-
-    Returns:
-        (inputs, units).
-    """
-    first = jax.nn.softmax(output_bias) - _frequencies(first_labels, output_bias)
-    loud = 1 + jnp.sum(jnp.square(activation(bias)))
-    second = jax.nn.softmax(output_bias - learning_rate * loud * first)
-    residuals = second[None, :] - jax.nn.one_hot(second_labels, len(second), dtype=second.dtype)
-    common = (residuals @ first) @ second_inputs / len(second_inputs)
-    return -learning_rate * common[:, None] * shares(bias, activation)[None, :]
-
-
 def one_unit_bias(bias: jax.Array) -> jax.Array:
     """The bias of the only unit that a layer of ReLU units amounts to, sqrt(sum of b_u^2 over b_u > 0): (units,) -> (1,).
 
@@ -69,7 +34,3 @@ def one_unit_bias(bias: jax.Array) -> jax.Array:
     sqrt(B) on its fan-in and sqrt(B) on its fan-out its gradients are theirs, summed. Holds for SGD, with any minibatches.
     """
     return jnp.sqrt(jnp.sum(jnp.square(jnp.maximum(bias, 0)), keepdims=True))
-
-
-def _frequencies(labels: jax.Array, like: jax.Array) -> jax.Array:
-    return jax.nn.one_hot(labels, len(like), dtype=like.dtype).mean(0)

@@ -6,11 +6,6 @@ from numpy.typing import ArrayLike
 LINEAR = 1e-2  # of a unit's own norm: up to there a difference between twins grows as an infinitesimal one does
 
 
-def predict_separation(epsilon: ArrayLike, log_growth: ArrayLike) -> np.ndarray:
-    """epsilon exp(log_growth): how far apart twins are that started epsilon apart."""
-    return np.asarray(epsilon) * np.exp(log_growth)
-
-
 def noise_for(separation: ArrayLike, log_growth: ArrayLike) -> np.ndarray:
     """separation exp(-log_growth): how far apart twins must start to be that far apart in the end.
 
@@ -20,25 +15,6 @@ def noise_for(separation: ArrayLike, log_growth: ArrayLike) -> np.ndarray:
             `measures.transverse.log_growth` reads it.
     """
     return np.asarray(separation) * np.exp(-np.asarray(log_growth))
-
-
-def steps_to_separate(separation: float, epsilon: float, steps: ArrayLike, log_growth: ArrayLike) -> float:
-    """The step at which twins that start epsilon apart are first that far apart; inf if they never are.
-
-    Args:
-        separation: the distance wanted.
-        epsilon: the distance at the start.
-        steps: ascending, (records,).
-        log_growth: at those steps, (records,); it is taken to be straight between them.
-    """
-    time, climb = np.asarray(steps, float), np.asarray(log_growth, float) - np.log(separation / epsilon)
-    above = np.flatnonzero(climb >= 0)
-    if not above.size:
-        return np.inf
-    place = above[0]
-    if place == 0:
-        return float(time[0])
-    return float(np.interp(0, climb[place - 1 : place + 1], time[place - 1 : place + 1]))
 
 
 def trusted_epsilons(

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from symmetry_jax.learning.models import ACTIVATIONS, MLP
-from symmetry_jax.theory.scattered_biases import first_hidden_gradient, one_unit_bias, shares
+from symmetry_jax.theory.scattered_biases import one_unit_bias, shares
 
 WIDTH, CLASSES, INPUTS, RATE = 6, 4, 5, 0.3
 pytestmark = pytest.mark.usefixtures("float64")
@@ -61,18 +61,6 @@ def test_each_layer_moves_first_one_step_after_the_next_by_shares_of_one_directi
         expected = np.outer(gradient @ share / (share @ share), share)
         assert np.linalg.norm(gradient) > 1e-9
         np.testing.assert_allclose(gradient, expected, atol=1e-12 * np.max(np.abs(gradient)))
-
-
-@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
-def test_first_gradient_of_the_hidden_weights(activation):
-    model, variables = zero_weights(2, 3)
-    model = model.clone(activation=ACTIVATIONS[activation])
-    examples = batches(4, 2)
-    steps, _ = train(model, variables, examples)
-    (_, first), (inputs, second) = examples
-    biases = [variables["params"][name]["bias"] for name in model.layers]
-    predicted = first_hidden_gradient(*biases, model.activation, RATE, first, inputs, second)
-    np.testing.assert_allclose(predicted, steps[1]["hidden_0"]["kernel"], rtol=1e-11, atol=1e-15)
 
 
 @pytest.mark.parametrize("layers", [2, 3, 4])
