@@ -144,6 +144,11 @@ def followed(results: Results) -> bool:
     return "float64" in results["arithmetic"].floats
 
 
+def kinds_of_vector(columns: int) -> int:
+    """Into how many kinds of vector of 8, 4, 2 and 1 float64 numbers as many columns are cut: [n >= 8] + ones in n mod 8."""
+    return (columns >= 8) + (columns % 8).bit_count()
+
+
 def arithmetic_sentence(results: Results) -> str:
     """At which widths units that start equal come to differ in a bit, and into how many they split, in one sentence."""
     runs = left_alone(results)
@@ -174,6 +179,13 @@ def arithmetic_lines(results: Results) -> Iterator[str]:
         numbers = map(int, np.unique(count.values[here.values]))
         each = "; ".join(f"{number} at {_listed(here.width.values[(here & (count == number)).values])}" for number in numbers)
         yield f"{floats}: distinct units there at the end, in the seed with the most: {each}."
+        if floats == "float64":
+            kinds = np.array([kinds_of_vector(int(width)) for width in count.width.values])
+            told = int(np.sum(count.values == kinds))
+            yield (
+                f"{floats}: at {told} of {kinds.size} widths these are as many as the kinds of vector that cut the columns of "
+                "a matrix into eights, all of them alike, and a four, a two and a one for the rest."
+            )
         losses = runs.test_loss.sel(floats=floats).median("seed")
         parted, alike = losses.where(here).min(), losses.where(~here)
         beside = f", and {float(alike.min()):.3g} at best where units stay equal" if alike.notnull().any() else ""
