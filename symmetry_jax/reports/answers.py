@@ -62,7 +62,7 @@ def _section(study: Path, link: str) -> str:
             f"## {study.name}: {summary['question']}\n",
             f"{short}\n",
             *_shown(summary, place),
-            *_folded("In detail", [f"- {line}" for line in detail.splitlines()]),
+            *_folded("In detail", [_item(line) for line in detail.splitlines() if line]),
             f"{sum(claim['holds'] for claim in claims)} of {len(claims)} claims hold:\n",
             "| claim | expected | measured | |",
             "| --- | --- | --- | --- |",
@@ -81,6 +81,11 @@ def _shown(summary: Mapping[str, Any], place: str) -> Iterator[str]:
         yield f"![{_spoken(name)}]({path})\n\n*{caption}*\n"
     if others := [*figures[1:], *tables]:
         yield from _folded("Other figures and tables", [f"- [{_spoken(name)}]({path}): {text}" for name, path, text in others])
+
+
+def _item(line: str) -> str:
+    """A line of a list, which some are already."""
+    return line if line.startswith(("- ", " ")) else f"- {line}"
 
 
 def _spoken(name: str) -> str:

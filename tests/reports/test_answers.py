@@ -36,7 +36,7 @@ def test_what_is_kept_can_be_seen_to_fail(tmp_path):
     for name in ("curve.png", "other_one.png", "sums.csv"):
         (workdir / "report" / name).touch()
     claim = {"name": "a", "statement": "x | y", "expected": ">= 1", "measured": 0.5, "tolerance": 0.0, "holds": False}
-    summary = {"study": "mine", "question": "Why?", "claims": [claim], "answer": "So. And so.\n\nMore.\nStill more."}
+    summary = {"study": "mine", "question": "Why?", "claims": [claim], "answer": "So. And so.\n\nMore.\n- Still more."}
     summary |= {"figures": {"curve": "How.", "other_one": "What."}, "tables": {"sums": "All."}}
     write_sealed(workdir / "claims.json", summary)
     programs = [{"seconds": 61.2, "runs": 4, "run_steps": 4000}] * 2
