@@ -7,8 +7,19 @@ from typing import TypeVar
 
 Entry = TypeVar("Entry")
 
-# why this machine cannot read a file now, whatever is in it
-PASSING = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.EBUSY, errno.ETIMEDOUT)
+# what damage does to a file; whatever else keeps it from being read is a fault of the machine, which may pass
+DAMAGES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EFBIG, errno.ENAMETOOLONG, errno.EILSEQ)
+# such faults, where a library tells of them in its own exceptions
+FAULTS = (
+    "can't start new thread",
+    *map(
+        os.strerror,
+        (
+            *(errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.EBUSY, errno.ETIMEDOUT),
+            *(errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.ENOTCONN, errno.ECONNRESET),
+        ),
+    ),
+)
 
 
 class InputError(ValueError):
@@ -32,16 +43,22 @@ def damage(error: Exception) -> DamagedError:
     """What is wrong with what is stored, as an error of whatever read it tells.
 
     Raises:
-        OSError: if that tells nothing of it, but that this machine cannot read it now: it is out of file handles or of device
+        OSError: if that tells nothing of it, but that this machine cannot read it now: it is out of file handles, threads or
             memory, it may not, or the disk does not answer.
     """
     for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in PASSING:
-            raise cause
-        full = isinstance(cause, RuntimeError) and "RESOURCE_EXHAUSTED" in str(cause)  # as jax tells of a device's memory
-        if full or any(os.strerror(number) in str(cause) for number in PASSING):  # as tensorstore tells of a file
+        if isinstance(cause, OSError) and cause.errno is not None:
+            if cause.errno not in DAMAGES:
+                raise cause
+        elif _is_fault(cause):
             raise OSError(reason(cause)) from error
     return DamagedError(reason(error))
+
+
+def _is_fault(cause: BaseException) -> bool:
+    from jax.errors import JaxRuntimeError  # whoever reads has jax by then; who only tells of a mistake waits for nothing
+
+    return isinstance(cause, MemoryError | JaxRuntimeError) or any(fault in str(cause) for fault in FAULTS)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

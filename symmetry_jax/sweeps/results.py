@@ -47,7 +47,7 @@ class Group:
 
     Attributes:
         flat: the labelled arrays, (run, step or end, ...), read when they are used.
-        layout: tile, lowering and runs of a wave that it was computed with.
+        layout: tile, lowering and runs of a wave that it was computed with, as far as it tells.
         wave: runs of a wave.
 
     Raises:
@@ -61,7 +61,7 @@ class Group:
                 warnings.simplefilter("ignore")  # zarr warns of what it does not recognize, which the digest will tell
                 self.flat = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
             whole = self.flat.attrs[LABELS] == _digest_labels(self.flat)
-            self.layout = {name: self.flat.attrs.get(name) for name in LAYOUT}
+            self.layout = {name: self.flat.attrs[name] for name in LAYOUT if name in self.flat.attrs}
             self.wave = int(self.flat.attrs["wave"])
             self._written = [tuple(row) for row in self.flat.attrs[WRITTEN]]
         except Exception as error:  # whatever zarr, xarray or json stumble over
@@ -185,10 +185,13 @@ class Writer:
 def _damage(path: Path, labels: xr.Dataset) -> str | None:
     """What is wrong with a group, or none; raises InputError if it is whole, and holds other results than those labelled so."""
     try:
-        if Group(path).flat.attrs[LABELS] == labels.attrs[LABELS]:
-            return None
+        group = Group(path)
     except DamagedError as error:
         return str(error)
+    # groups of earlier versions do not tell the tile and the lowering
+    told = {name: value for name, value in labels.attrs.items() if name not in LAYOUT or name in group.layout}
+    if group.flat.attrs[LABELS] == _digest_labels(labels.drop_attrs(deep=False).assign_attrs(told)):
+        return None
     raise InputError(f"{path} holds other measures or runs than this code computes: name a new directory")
 
 

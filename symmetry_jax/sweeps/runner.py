@@ -202,10 +202,16 @@ class _Study:
 
     def compute(self, index: int) -> None:
         """Computes what is left of a program."""
-        engine = self._engines[index]
-        writer = Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.layout) if is_first() else None
-        if writer and writer.replaced:
-            self._say(f"{engine.program.label}: its results are damaged ({writer.replaced})")
+        engine, writers = self._engines[index], list[Writer]()
+
+        def open_results() -> str | None:
+            writers.append(Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.layout))
+            return writers[0].replaced
+
+        replaced = on_first(open_results)
+        if replaced:
+            self._say(f"{engine.program.label}: its results are damaged ({replaced})")
+        writer = next(iter(writers), None)
         begun, compiled, done = time.perf_counter(), compile_seconds(), 0
         self._boundary.pace.begin(engine.program.steps)
         for number in range(engine.waves):
@@ -267,11 +273,16 @@ def _told(workdir: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise InputError(
-            f"--workdir={workdir} cannot be read or written ({error.strerror or error}): what was saved before is safe, and "
-            "the same command goes on"
+            f"--workdir={workdir} cannot be read or written ({_reason(error)}): what was saved before is safe, and the same "
+            "command goes on"
         ) from error
     except DamagedError as error:
         raise InputError(f"--workdir={workdir} was damaged meanwhile ({error}): the same command repairs it") from error
+
+
+def _reason(error: OSError) -> str:
+    """What went wrong, and with which file if that is known."""
+    return (error.strerror or str(error)) + (f": {error.filename}" if error.filename else "")
 
 
 def _summary(program: Program, run_steps: int, seconds: float, compiling: float) -> dict[str, Any]:

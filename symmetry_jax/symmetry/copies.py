@@ -1,6 +1,6 @@
 """Where a tree, such as an optimizer's state, holds copies of the arrays of a unit group."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from symmetry_jax.symmetry.axes import TRAINED, UnitAxis
 from symmetry_jax.symmetry.paths import PyTree, joined, leaves, nodes
@@ -29,6 +29,18 @@ def prefixes(axes: Sequence[UnitAxis], size: int, tree: PyTree) -> list[str]:
         ends = ((path, axis) for path in arrays for axis in wanted.values() if f"/{path}".endswith(f"/{axis.path}"))
         # a count of steps is no count of units
         met = (path[: -len(axis.path)] for path, axis in ends if trained or axis.fits(arrays[path], size))
-        whole = dict.fromkeys(prefix.removesuffix("/") for prefix in met)
+        whole = dict.fromkeys([*(prefix.removesuffix("/") for prefix in met), *_around(held - arrays.keys(), wanted)])
         found |= {prefix: None for prefix in whole if all(holds(joined(prefix, path)) for path in wanted)}
     return [one for one in found if not any(other != one and f"{one}/".startswith(joined(other, "")) for other in found)]
+
+
+def _around(empty: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
+    """The prefixes P for which `P/path` would lie in an empty node: nothing of the group is there, but others are inside P.
+
+    Not the root, where empty nodes are those of transforms that remember nothing.
+    """
+    for node in empty:
+        for path in paths:
+            parts = path.split("/")
+            heads = ("/".join(parts[:number]) for number in range(1, len(parts) + 1))
+            yield from (node.removesuffix(f"/{head}") for head in heads if node.endswith(f"/{head}"))

@@ -30,7 +30,7 @@ def _powers_of_two(sizes: jax.Array) -> jax.Array:
     """The power of two nearest to each size: to divide by it changes no digit."""
     kind = jnp.finfo(sizes.dtype)
     nearest = lax.reduce_precision(sizes, exponent_bits=int(kind.nexp), mantissa_bits=0)
-    return jnp.clip(nearest, kind.tiny, jnp.asarray(2.0 ** (kind.maxexp - 1), sizes.dtype))
+    return jnp.clip(nearest, kind.tiny, jnp.asarray(2.0 ** (kind.maxexp - 2), sizes.dtype))  # whose inverse is normal
 
 
 def correlations(samples: jax.Array) -> jax.Array:

@@ -64,7 +64,8 @@ class UnitGroup:
         Copies are told by their paths: `prefix/path`, with one prefix for all of the group's arrays that are trained, or for
         all of its state, so that an array of another layer which has the same name is none. Where a node of the tree is empty,
         as in moments of a part of the parameters, what would be below it counts as there. A prefix inside another one that
-        counts does not; so in the parameters themselves the group is what it was.
+        counts does not; so in the parameters themselves the group is what it was. Hand over an optimizer's state alone: beside
+        parameters that lie at the root its copies would be inside them.
         """
         present = {path for path, _ in leaves(tree)}
         found = prefixes(self.axes, self.size, tree)

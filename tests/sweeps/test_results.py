@@ -210,6 +210,16 @@ def test_results_of_another_program_are_kept(tmp_path):
     assert Group(group_path(tmp_path, 0)).whole(0, "step") == 5
 
 
+def test_results_of_an_earlier_version_are_gone_on_with(tmp_path):
+    """They do not tell the tile and the lowering."""
+    engine = Engine(program(), 2)
+    path = group_path(tmp_path, 0)
+    Writer(path, program(), engine.shapes, {"wave": engine.wave}).make()
+    assert Group(path).layout == {"wave": 6}
+    writer = Writer(path, program(), engine.shapes, engine.layout)
+    assert not writer.is_new and writer.replaced is None
+
+
 def test_work_directories_are_joined_along_the_axes_in_which_they_differ(tmp_path):
     parts = {"a": [0.0, 10.0], "b": [5.0], "c": [20.0]}
     for name, start in parts.items():

@@ -162,7 +162,7 @@ def test_what_cannot_be_read_for_want_of_file_handles_is_not_taken_for_damage(co
 @pytest.mark.parametrize(
     "fault",
     [
-        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 7 bytes"),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 7 bytes"),
         ValueError("UNKNOWN: Error reading chunk [OS error 5: EIO Input/output error]"),
         PermissionError(errno.EACCES, "Permission denied"),
     ],

@@ -29,6 +29,10 @@ def test_cosines_of_vectors_of_any_size(scale):
     np.testing.assert_allclose(slope, expected, atol=1e-4)
 
 
+def test_cosines_of_the_largest_vectors_there_are():
+    np.testing.assert_allclose(jax.jit(cosines)(jnp.full((2, 3), 3e38, jnp.float32)), np.ones((2, 2)), rtol=1e-6)
+
+
 def test_a_vector_of_zeros_has_cosine_0_and_a_derivative():
     vectors = jnp.asarray(VECTORS).at[2].set(0)
     assert not np.any(cosines(vectors)[2])

@@ -189,6 +189,15 @@ def test_copies_of_a_part_of_the_parameters():
     assert paths_within(NAMES_TWICE, state) == [where.format("first", "w"), where.format("second", "v")]
 
 
+def test_a_layer_without_moments_does_not_find_those_of_another():
+    """Layers of the same names inside another one, which alone is trained."""
+    layers = {"w": jnp.zeros((3, 4)), "v": jnp.zeros((4, 3))}
+    params = {**layers, "inner": layers}
+    group = UnitGroup("w", 4, (UnitAxis("w", 1, "fan-in"), UnitAxis("v", 0, "fan-out")))
+    trained = {"w": False, "v": False, "inner": {"w": True, "v": True}}
+    assert paths_within(group, optax.masked(optax.adam(0.1), trained).init(params)) == []
+
+
 def test_copies_in_a_chain_that_mostly_remembers_nothing():
     params = [jnp.zeros((3, 4)), jnp.zeros((4, 3))]
     group = UnitGroup("0", 4, (UnitAxis("0", 1, "fan-in"), UnitAxis("1", 0, "fan-out")))
