@@ -78,7 +78,7 @@ def _shown(summary: Mapping[str, Any], place: str) -> Iterator[str]:
     figures = [(name, f"{place}/{name}.png", caption) for name, caption in summary["figures"].items()]
     tables = [(name, f"{place}/{name}.csv", caption) for name, caption in summary["tables"].items()]
     for name, path, caption in figures[:1]:
-        yield f"![{_spoken(name)}]({path})\n\n*{caption}*\n"
+        yield f"![{_spoken(name)}]({path})\n" + (f"\n*{caption}*\n" if caption else "")
     if others := [*figures[1:], *tables]:
         yield from _folded("Other figures and tables", [f"- [{_spoken(name)}]({path}): {text}" for name, path, text in others])
 
