@@ -234,7 +234,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def answer(results: Results, claims: Sequence[Claim]) -> str:
-    """The answer in two sentences, then in detail, each from the results."""
+    """The answer in short, then in detail, each from the results."""
     runs = sum(int(sweep.valid.sum()) for sweep in results.values())
     held = f"{runs:,} runs; {sum(claim.holds for claim in claims)} of {len(claims)} claims hold."
     first = f"{tie_sentence(results)} {capacity_sentence(results)}"

@@ -49,13 +49,12 @@ def arithmetic_claims(results: Results) -> Iterator[Claim]:
             yield Claim.near(f"kept: {floats}", statement, 0, int(kept.sum()), 0)
         if split.any():
             yield _split_claim(runs.sel(floats=floats, width=split.width[split]), floats)
-    others = _splits(runs).sel(width=runs.width % 8 != 0)
-    others = others.sel(width=[width for width in others.width.values if width not in KEPT])
-    if followed(results) and others.sizes["width"]:
-        share = float(others.sel(floats="float64").mean())
-        statement = f"float64: share of {others.sizes['width']} other widths, no multiples of 8, at which they do: most"
-        yield Claim.at_least("lost", statement, 0.5, share)
     if followed(results):
+        others = _splits(runs).sel(floats="float64", width=runs.width % 8 != 0)
+        others = others.sel(width=[width for width in others.width.values if width not in KEPT])
+        if others.size:
+            statement = f"float64: share of {others.size} other widths, no multiples of 8, at which they do: most"
+            yield Claim.at_least("lost", statement, 0.5, float(others.mean()))
         yield from _held_claims(results)
         yield from _told_claims(*_steps(results))
 

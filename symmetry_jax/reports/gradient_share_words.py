@@ -30,7 +30,7 @@ from symmetry_jax.theory.activations import ACTIVATIONS
 
 
 def share_sentence(results: Results) -> str:
-    """What units of a layer differ in at first and later, and what makes them different, in two sentences."""
+    """What units of a layer differ in at first and later, and what makes them different, in short."""
     runs = training(results)
     if runs is None:
         return "No runs with trained fan-outs remained finite to tell what units of a layer differ in."

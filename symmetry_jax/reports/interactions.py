@@ -150,8 +150,9 @@ def _along(blocks: xr.DataArray) -> xr.DataArray:
 
 
 def _share(shares: xr.DataArray) -> str:
+    """The mean of shares and its interval, as far as it is of shares."""
     low, mean, high = interval(shares)
-    return f"{float(shares.mean()):.0%}" if np.isnan(mean) else f"{mean:.0%} ({low:.0%} to {high:.0%})"
+    return f"{float(shares.mean()):.0%}" if np.isnan(mean) else f"{mean:.0%} ({max(low, 0):.0%} to {min(high, 1):.0%})"
 
 
 def _start(setting: xr.Dataset) -> float:

@@ -202,16 +202,17 @@ class _Study:
 
     def compute(self, index: int) -> None:
         """Computes what is left of a program."""
-        engine, writers = self._engines[index], list[Writer]()
+        engine = self._engines[index]
+        writer: Writer | None = None  # on the first host alone
 
         def open_results() -> str | None:
-            writers.append(Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.layout))
-            return writers[0].replaced
+            nonlocal writer
+            writer = Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.layout)
+            return writer.replaced
 
         replaced = on_first(open_results)
         if replaced:
             self._say(f"{engine.program.label}: its results are damaged ({replaced})")
-        writer = next(iter(writers), None)
         begun, compiled, done = time.perf_counter(), compile_seconds(), 0
         self._boundary.pace.begin(engine.program.steps)
         for number in range(engine.waves):

@@ -94,7 +94,7 @@ class Study:
         build: the programs for a config; raises InputError for settings that cannot be.
         claims: computed from results.
         pictures: drawn from results.
-        answer: the answer in words, derived from results and claims: in two sentences, then, after an empty line, in detail.
+        answer: the answer in words, derived from results and claims: in one line, then, after an empty line, in detail.
         tables: made of results.
         prepare: what the four above are given, made of the results on disk: what all of them need is worked out once.
     """

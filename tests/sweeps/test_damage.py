@@ -7,6 +7,8 @@ from trials import damage
 from trials.damage import damage_all, prepare, table
 from trials.walks import STUDY, run
 
+pytestmark = pytest.mark.slow  # runs a study for each damage to each file
+
 
 @pytest.fixture
 def finished(tmp_path):

@@ -269,7 +269,7 @@ def test_programs_without_end_pass_through_one_process(monkeypatch):
         return mappings()
 
     begun = after_another_program()
-    each = after_another_program() - begun
+    each = (max(after_another_program() for _ in range(5)) - begun) // 5
     assert each > 0
     granted = int(Path("/proc/sys/vm/max_map_count").read_text())
     monkeypatch.setattr(machine, "MAPPINGS_SHARE", (begun + 6 * each) / granted)
