@@ -137,9 +137,9 @@ def _find_run(workdir: str | Path, sweep: str | None, settings: Mapping[str, Val
     known: dict[str, None] = {}
     for index, group in groups.items():
         static = json.loads(group.flat.attrs["static"])
-        runs = {name: values.values for name, values in group.flat.coords.items() if values.dims == ("run",)}
+        runs = _axes(group.flat).runs()
         if group.flat.attrs["sweep"] == sweep:
-            known |= dict.fromkeys([*static, *map(str, runs)])
+            known |= dict.fromkeys([*static, *runs])
             chosen = np.ones(group.flat.sizes["run"], bool)
             for name, value in settings.items():
                 chosen &= _equal(runs[name] if name in runs else np.array(static.get(name)), value)
@@ -231,7 +231,7 @@ def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
 
 def _unfold(flat: xr.Dataset) -> xr.Dataset:
     """From one axis of runs to the sweep's axes, with the static settings as axes of one point in front."""
-    axes = Axes(tuple(Axis(tuple(names), tuple(map(tuple, points))) for names, points in json.loads(flat.attrs["axes"])))
+    axes = _axes(flat)
     valid = flat["valid"].values if "valid" in flat else np.ones(axes.size, bool)
     arrays: dict[str, Any] = {"valid": (axes.dims, valid.reshape(axes.shape), {})}
     for name, array in flat.data_vars.items():
@@ -243,3 +243,7 @@ def _unfold(flat: xr.Dataset) -> xr.Dataset:
     told = {name: flat.attrs[name] for name in ("sweep", "axes", "static")}
     unfolded = xr.Dataset(arrays, {**labels, **points}, told)
     return unfolded.expand_dims({name: [value] for name, value in json.loads(flat.attrs["static"]).items()})
+
+
+def _axes(flat: xr.Dataset) -> Axes:
+    return Axes(tuple(Axis(tuple(names), tuple(map(tuple, points))) for names, points in json.loads(flat.attrs["axes"])))

@@ -59,7 +59,8 @@ class Group:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # zarr warns of what it does not recognize, which the digest will tell
-                self.flat = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+                flat = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+            self.flat = flat[sorted(flat.variables)]  # which come as the file system lists them
             whole = self.flat.attrs[LABELS] == _digest_labels(self.flat)
             self.layout = {name: self.flat.attrs[name] for name in LAYOUT if name in self.flat.attrs}
             self.wave = int(self.flat.attrs["wave"])

@@ -1,6 +1,7 @@
 """Results on disk and in the hand."""
 
 import dataclasses
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -304,6 +305,18 @@ def test_bytes_of_results():
     assert result_bytes(program(), Engine(program(), 2).shapes) == 6 * 5 * 4 + 6 * 2 * 2 * 4
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_order_in_which_a_file_system_lists_files_is_not_seen(tmp_path, monkeypatch, backwards):
+    write(tmp_path, 0, program())
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter(sorted(listed(path), reverse=backwards)))
+    results = load_results(tmp_path)
+    assert list(results.data_vars) == ["valid", "pair", "position"]
+    assert list(results.coords) == ["start", "push", "note", "end", "which", "step"]
+    with pytest.raises(InputError, match="no axis stat in sweep 'walks': choose from start, push, note"):
+        load_run(tmp_path, stat=0.0)
+
+
 def test_what_is_not_there(tmp_path):
     with pytest.raises(InputError, match="no results in"):
         load_results(tmp_path)
@@ -312,8 +325,6 @@ def test_what_is_not_there(tmp_path):
         load_results(tmp_path, "wals")
     with pytest.raises(InputError, match="no sweep 'wals': choose from walks"):
         load_run(tmp_path, "wals", start=0.0)
-    with pytest.raises(InputError, match="no axis stat in sweep 'walks': choose from start, note, push"):
-        load_run(tmp_path, stat=0.0)
 
 
 def test_measures_that_label_one_dimension_differently_are_refused(tmp_path):
