@@ -3,22 +3,44 @@
 From here on, that is before jax is imported, which takes seconds in which someone may think better of it.
 """
 
+import contextlib
+import os
 import signal
 import sys
+from types import FrameType
 
 INTERRUPTED = 75  # by convention: try again; batch systems requeue
+LINE = "interrupted: the same command goes on from what was saved"
 
 
 def main() -> None:
     """Runs a command and exits: 0 done, 75 interrupted and ready to go on, 1 an error, told in one line."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    listen()
     try:
         from symmetry_jax.command_line import run_command
 
         run_command()
     except (KeyboardInterrupt, BrokenPipeError):  # or nobody listens any more
-        print("interrupted: the same command goes on from what was saved", file=sys.stderr)
+        print(LINE, file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def listen() -> None:
+    """From now on Ctrl-C and SIGTERM end this process at once, but for the time in which a study listens to them itself."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Ends without a KeyboardInterrupt, which compiled modules that are being imported turn into other errors, or crash on.
+
+    A study can be killed at any moment, and so nothing needs to be put in order.
+    """
+    del number, frame
+    with contextlib.suppress(Exception):  # it may be in the midst of writing there
+        sys.stdout.flush()
+    os.write(sys.stderr.fileno(), f"{LINE}\n".encode())
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

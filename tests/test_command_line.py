@@ -1,5 +1,6 @@
 """The command line, as a user meets it."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,20 @@ def test_what_needs_no_jax_is_answered_without_it(arguments):
     program = "import sys; sys.modules['jax'] = None; from symmetry_jax.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.startswith("error: "), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_a_study_runs_ends_at_once(number):
+    """Nothing is unwound: compiled modules that are being imported make something else of a KeyboardInterrupt, or crash."""
+    program = f"""
+import os
+from symmetry_jax.__main__ import listen
+listen()
+try:
+    os.kill(os.getpid(), {int(number)})
+finally:
+    print("unwound", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 75 and done.stdout == ""
+    assert done.stderr == "interrupted: the same command goes on from what was saved\n"

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from symmetry_jax.__main__ import INTERRUPTED
 from symmetry_jax.sweeps.sealed import write_json
 from trials.studies import (
     SMALL,
@@ -36,7 +37,6 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)  # hal
 MOMENTS = ("any time", "saving a checkpoint", "writing results")
 STARTING = 3.0  # seconds in which Python itself may not be ready for a signal, where nothing tells when it is
 POLL = 0.001  # seconds
-INTERRUPTED = 75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _trace(workdir: Path, moment: str) -> object:
     if moment == "saving a checkpoint":
         return sorted(path.name for path in workdir.glob("checkpoints/*/*/*tmp*"))
     groups = [path for path in workdir.glob("results.zarr/*") if path.is_dir()]
-    return [path.stat().st_mtime_ns for path in groups]
+    return sorted((path.name, path.stat().st_mtime_ns) for path in groups)
 
 
 def _wait_until_it_listens(process: "subprocess.Popen[bytes]") -> None:

@@ -3,16 +3,15 @@
 With `COORDINATOR PROCESSES PROCESS` after it, or `found` where jax finds these by itself, it is one of several processes.
 """
 
-import signal
 import sys
 from pathlib import Path
 
-from symmetry_jax.__main__ import INTERRUPTED
+from symmetry_jax.__main__ import INTERRUPTED, listen
 
 
 def main() -> None:
     """Runs it, and exits as the command line does; jax is imported where an interruption is expected."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    listen()
     try:
         _walk(*sys.argv[1:])
     except KeyboardInterrupt:
