@@ -20,8 +20,9 @@ def quotient(
     lr/m on fan-in and bias and m lr on the fan-out (SGD, momentum, Nesterov). Fan-outs are summed also where units are not
     tied, but only tied units train like their quotient.
 
-    Units must enter what reads them by sums over them, each through a fan-out of its own, without a softmax or a norm over
-    them.
+    Units must enter what reads them by sums over them alone, each through a fan-out of its own: a softmax or a norm over them,
+    or an array that both makes and reads them, such as a tied embedding, makes the quotient another function. A group does not
+    tell that: compare outputs where it may be so.
 
     Args:
         params: parameters, tied within each block.
@@ -33,8 +34,8 @@ def quotient(
         The parameters with one unit for each block, and a tree of the same shapes: the factor on each entry's learning rate.
 
     Raises:
-        InputError: where nothing is a fan-out to the units, as in a sum of outputs or in weights that are their own transpose;
-            for blocks that are empty, overlap or leave the group.
+        InputError: where nothing is a fan-out to the units, as in a sum of outputs; for blocks that are empty, overlap or leave
+            the group.
     """
     if not any(axis.role == "fan-out" for axis in group.axes):
         raise InputError(

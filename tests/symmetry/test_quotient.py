@@ -42,6 +42,34 @@ def test_quotient_computes_the_same_function(model, smaller, shape, names):
     assert jax.tree.map(jnp.shape, rates) == jax.tree.map(jnp.shape, merged)
 
 
+def concatenated(params, x):
+    hidden = jnp.tanh(x @ params["in"])
+    gates = hidden @ jnp.concatenate([params["a"], params["b"]], axis=1)
+    forget, new = jnp.split(gates, 2, axis=1)
+    return (jax.nn.sigmoid(forget) * hidden + jnp.tanh(new)) @ params["out"]
+
+
+def added(params, x):
+    hidden = jnp.tanh(x @ params["in"])
+    return jnp.tanh(hidden @ (params["a"] + jnp.ones_like(params["b"]) * params["b"]) + hidden) @ params["out"]
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("function", [concatenated, added])
+def test_square_matrices_that_are_joined_keep_their_axes_apart(function):
+    """The first one's axes are those of what is made of both."""
+    shapes = {"in": (3, 6), "a": (6, 6), "b": (6, 6), "out": (6, 2)}
+    draw = np.random.default_rng(0)
+    params = {name: jnp.asarray(draw.normal(size=shape)) for name, shape in shapes.items()}
+    inputs = inputs_of((3,))
+    (group,) = discover(function, params, inputs).groups
+    params = tie(params, group, [(0, 1), (2, 5, 3)])
+    merged, rates = quotient(params, group, [(0, 1), (2, 5, 3)])
+    np.testing.assert_allclose(function(merged, inputs), function(params, inputs), rtol=1e-12)
+    np.testing.assert_array_equal(rates["a"], rates["b"])
+    np.testing.assert_allclose(rates["a"], np.outer([2, 3, 1], 1 / np.array([2, 3, 1])), rtol=1e-6)
+
+
 def test_rates_follow_the_multiplicities_of_source_and_target():
     blocks = {"hidden_0": [(0, 1)], "hidden_1": [(1, 3, 2)]}
     variables, _, symmetry = tied(MLP((3, 4), 2), (5,), blocks)

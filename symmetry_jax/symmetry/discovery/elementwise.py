@@ -98,6 +98,8 @@ def align(equation: Equation, operands: Sequence[Operand], shape: Sequence[int])
         axes.append(given[0] if given else free(size))
         for layout in given[1:]:
             unify(axes[-1], layout, reason)
+        if joint_origins(operands):
+            equation.note_alike(axes[-1], given[1:])
     return tuple(axes)
 
 

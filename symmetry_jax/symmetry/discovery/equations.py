@@ -55,6 +55,7 @@ class Findings:
     Attributes:
         arrays: every array, and those that are made only to be summed over.
         uses: where parameters meet activations.
+        alike: for an axis of an array that is computed from parameters alone, the axes of its operands that it stands for too.
         conditions: where units may be permuted only if something does not happen.
         members: for a factor, another beside it and a position along that: the factor as it is at that position alone.
         steps: every equation, those of a function that is called before the call itself.
@@ -64,6 +65,7 @@ class Findings:
 
     arrays: list[Array] = dataclasses.field(default_factory=list)
     uses: list[Use] = dataclasses.field(default_factory=list)
+    alike: dict[Layout, list[Layout]] = dataclasses.field(default_factory=dict)
     conditions: list[Condition] = dataclasses.field(default_factory=list)
     members: dict[tuple[Factor, Factor, int], Factor] = dataclasses.field(default_factory=dict)
     steps: list[Step] = dataclasses.field(default_factory=list)
@@ -109,6 +111,10 @@ class Equation:
         """Notes that parameters have this role for the units along one of their axes."""
         if operand.origins:
             self.findings.uses.append(Use(operand.origins, axis, role))
+
+    def note_alike(self, axis: Layout, others: Sequence[Layout]) -> None:
+        """Notes that an axis of a result, which is that of one operand, stands for those of other operands too."""
+        self.findings.alike.setdefault(axis, []).extend(others)
 
     def note_joint(self, axes: Sequence[Layout]) -> None:
         """Notes an array that is made only to be summed over: that of all products which a contraction adds up."""

@@ -96,7 +96,7 @@ def groups(axes: Axes, findings: Findings, state: Sequence[str]) -> list[tuple[F
         for axis, layout in enumerate(layouts):
             for factor in dict.fromkeys(factors(layout)):
                 if factor.rigid is None:
-                    use = _use(path, layouts, axis, factor, findings.uses)
+                    use = _use(path, layouts, axis, factor, findings)
                     role = "state" if path in state else use.role if use else _usual_role(layouts)
                     when = (ROLES.index(role), order[id(use)] if use else len(order))
                     met.setdefault(factor, []).extend((when, place) for place in unit_axes(path, axis, layout, factor, role))
@@ -106,12 +106,23 @@ def groups(axes: Axes, findings: Findings, state: Sequence[str]) -> list[tuple[F
     return [(factor, UnitGroup(name, factor.size, places)) for name, (factor, places) in zip(names, ordered, strict=True)]
 
 
-def _use(path: str, layouts: Sequence[Layout], axis: int, factor: Factor, uses: Sequence[Use]) -> Use | None:
-    """The first use of a parameter's axis: of the axis itself, or else of one that it became which holds the factor."""
-    own = [use for use in uses if path in use.paths]
-    itself = [use for use in own if use.axis is layouts[axis]]
-    derived = (use for use in own if all(use.axis is not other for other in layouts) and factor in factors(use.axis))
-    return itself[0] if itself else next(derived, None)
+def _use(path: str, layouts: Sequence[Layout], axis: int, factor: Factor, findings: Findings) -> Use | None:
+    """The first use of a parameter's axis: of itself or one that stands for it, or else of one it became, with the factor."""
+    own = [(use, _stands_for(use.axis, findings.alike)) for use in findings.uses if path in use.paths]
+    itself = (use for use, _ in own if use.axis is layouts[axis])
+    instead = (use for use, stood_for in own if layouts[axis] in stood_for)
+    derived = (use for use, stood_for in own if stood_for.isdisjoint(layouts) and factor in factors(use.axis))
+    return next(itertools.chain(itself, instead, derived), None)
+
+
+def _stands_for(axis: Layout, alike: Mapping[Layout, Sequence[Layout]]) -> set[Layout]:
+    """An axis, and all that it stands for."""
+    found, new = {axis}, [axis]
+    while new:
+        met = {other for one in new for other in alike.get(one, ())} - found
+        found |= met
+        new = list(met)
+    return found
 
 
 def _usual_role(layouts: Sequence[Layout]) -> Role:

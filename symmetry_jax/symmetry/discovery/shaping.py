@@ -136,6 +136,7 @@ def _alike(equation: Equation, operands: Sequence[Operand], but: int | None = No
         for axis, (one, other) in enumerate(zip(operands[0].axes, operand.axes, strict=True)):
             if axis != but:
                 unify(one, other, reason)
+                equation.note_alike(one, [other])
     return list(operands[0].axes)
 
 
@@ -182,7 +183,7 @@ def _regrouped(axes: Sequence[Layout], shape: Sequence[int], reason: Reason) -> 
             if one == other:
                 break
             before, after = before + (one < other), after + (other < one)
-        made.extend(_unflattened(product(given[:before]), wanted[:after], reason))
+        made.extend(_unflattened(given[0] if before == 1 else product(given[:before]), wanted[:after], reason))
         given, wanted = given[before:], wanted[after:]
     layouts = iter(made)
     return [ONE if size == 1 else next(layouts) for size in shape]
