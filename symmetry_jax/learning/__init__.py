@@ -1,1 +1,1 @@
-"""One run, as pure functions: knows nothing of grids, devices or disks."""
+"""One run, as pure functions: knows nothing of grids or devices."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State
+from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, State, is_finite
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +42,7 @@ def bisect(
     Args:
         process: what is run.
         name: the setting, which no axis gives; the process arrives above the threshold and not below.
-        bounds: positive numbers between which the threshold is looked for.
+        bounds: positive numbers between which the threshold is looked for; their product too is a number in the precision.
         steps: of a round.
         arrived: from the state after a round whether it arrived: () bool.
     """
@@ -74,7 +74,8 @@ def bisect(
         def go_on() -> State:
             return State(after.variables, dataclasses.replace(bracket, memory=after.memory))
 
-        return lax.cond(place == steps - 1, close_in, go_on), aux
+        through = (place == steps - 1) & is_finite((after.variables, after.memory))
+        return lax.cond(through, close_in, go_on), aux
 
     return dataclasses.replace(process, init=init, step=step)
 

@@ -39,7 +39,10 @@ class Breaker:
 
 
 def flipped_labels(classes: int) -> Breaker:
-    """With probability hparams["label_noise"] a label is replaced by a class drawn evenly from all, anew at every step."""
+    """With probability hparams["label_noise"] a label is replaced by a class drawn evenly from all, anew at every step.
+
+    Evenly up to what a random number resolves below that probability: 2^-23 of 1 in float32, 1% of a probability of 1e-5.
+    """
 
     def change(batch: Batch, hparams: Hparams, step: jax.Array) -> Batch:
         key, chance = draw_key(hparams["seed"], Stream.LABELS, step), hparams["label_noise"]

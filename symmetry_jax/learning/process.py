@@ -148,7 +148,7 @@ def advance(process: Process, state: State, data: PyTree, hparams: Hparams, step
     """One step of a process, in which a run that goes non-finite is frozen at its last finite state and marked."""
     new, aux = process.step(state, data, hparams, step)
     running = state.stopped < 0
-    finite = _finite((new.variables, new.memory))
+    finite = is_finite((new.variables, new.memory))
     stopped = jnp.where(running & ~finite, step.astype(jnp.int32), state.stopped)
     variables, memory = jax.tree.map(
         lambda later, earlier: jnp.where(running & finite, later, earlier),
@@ -165,6 +165,7 @@ def read_all(
     return {measure.name: measure.read(state, aux, data, hparams, step) for measure in measures}
 
 
-def _finite(tree: PyTree) -> jax.Array:
+def is_finite(tree: PyTree) -> jax.Array:
+    """Whether all its floating-point numbers are: () bool."""
     floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats])) if floats else jnp.array(True)

@@ -23,7 +23,7 @@ def constant(hparams: Hparams, step: jax.Array) -> jax.Array:
 def warmup_cosine(hparams: Hparams, step: jax.Array) -> jax.Array:
     """(t + 1)/w for t < w, then f + (1 - f)(1 + cos(pi (t - w)/(T - w)))/2 until T, then f.
 
-    w = warmup_steps, T = decay_steps, f = final_factor.
+    w = warmup_steps, T = decay_steps > w, f = final_factor.
     """
     warmup, total, final = hparams["warmup_steps"], hparams["decay_steps"], hparams["final_factor"]
     time = step.astype(warmup.dtype)

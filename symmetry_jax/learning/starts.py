@@ -24,8 +24,8 @@ RANGES = {
     "epsilon": Interval(0),  # a distance
     "bias_scale": Interval(0),  # a standard deviation
     "spread": Interval(0, 1, "[]"),  # a share
-    "copies": Interval(1),  # units in a block
-    "tied_layers": Interval(0),
+    "copies": Interval(1, whole=True),  # units in a block
+    "tied_layers": Interval(0, whole=True),
 }
 
 INITIALIZERS: dict[str, Draw] = {

@@ -12,7 +12,7 @@ from symmetry_jax.symmetry.units import Symmetry, project, tie
 
 
 def hold(process: Process, symmetry: Symmetry, blocks: Blocks, switch: str = "") -> Process:
-    """The process with each state projected on the subspace in which the units of each block are equal.
+    """The process with each state but the first projected on the subspace in which the units of each block are equal.
 
     Equal units stay equal algebraically, but XLA may compute the last columns of a matrix with other code, whose sums round
     differently. What the rule remembers is projected as well. To follow a difference between units that are held equal, follow
@@ -38,8 +38,8 @@ def hold(process: Process, symmetry: Symmetry, blocks: Blocks, switch: str = "")
         return State(variables, memory), aux
 
     obstacle = "ties are held after each step, which leaves no difference: hold the process that is followed instead"
-    ranges = {**process.ranges, switch: Interval(0, 1, "[]")} if switch else process.ranges
-    return Process(init, step, ranges, (*process.obstacles, Obstacle(obstacle)))
+    ranges = {**process.ranges, switch: Interval(0, 1, "[]", whole=True)} if switch else process.ranges
+    return dataclasses.replace(process, init=init, step=step, ranges=ranges, obstacles=(*process.obstacles, Obstacle(obstacle)))
 
 
 def part(process: Process, symmetry: Symmetry, pairs: Pairs) -> Process:

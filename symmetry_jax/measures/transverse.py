@@ -52,6 +52,11 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
 
     What does not tell a pair apart is not followed, which makes a step cheaper the more units there are.
 
+    Three things are believed. The step treats twins alike, unless the process names an obstacle: noise of each unit's own would
+    take tied units apart. What the process remembers lies in arrays of the parameters' shapes, and starts alike for both twins,
+    as moments that are 0 do; a copy of the parameters does not. And its derivative is finite: that of Adam's square root is not
+    where a gradient is exactly 0, without an `eps_root`, and the run is then frozen as if it had diverged.
+
     Args:
         process: what is followed; its step is differentiable in its variables and in what it remembers.
         symmetry: of its variables.

@@ -51,8 +51,21 @@ class Axes:
 
     @classmethod
     def of(cls, values: Mapping[str | tuple[str, ...], Sequence[Value | tuple[Value, ...]]]) -> "Axes":
-        """Axes from names and values; a tuple of names takes tuples of values and makes one zipped axis."""
-        return cls(tuple(_axis(name, points) for name, points in values.items()))
+        """Axes from names and values; a tuple of names takes tuples of values and makes one zipped axis.
+
+        Raises:
+            InputError: for what is no sequence of such values, and for a point that is there twice.
+        """
+        axes = cls(tuple(_axis(name, points) for name, points in values.items()))
+        axes.check_distinct()
+        return axes
+
+    def check_distinct(self) -> None:
+        """Raises InputError if an axis has the same point twice."""
+        for axis in self.axes:
+            for point, count in collections.Counter(axis.points).most_common(1):
+                if count > 1:
+                    raise InputError(f"axis {'+'.join(axis.names)} has the same value twice: {'+'.join(map(str, point))}")
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -118,10 +131,26 @@ class Axes:
         return [(dict(zip(names, itertools.chain(*point), strict=True)), inner) for point in points]
 
 
-def _axis(name: str | tuple[str, ...], points: Sequence[Any]) -> Axis:
-    if isinstance(name, str):
-        return Axis((name,), tuple((value,) for value in points))
-    return Axis(name, tuple(tuple(point) for point in points))
+def _axis(name: str | tuple[str, ...], points: Any) -> Axis:
+    names = (name,) if isinstance(name, str) else name
+    told = "+".join(names)
+    if isinstance(points, str) or not isinstance(points, Iterable):
+        raise InputError(f"axis {told}: {points!r} is no sequence of values")
+    rows = [(point,) if isinstance(name, str) else _row(told, point, len(names)) for point in points]
+    return Axis(names, tuple(tuple(_plain(told, value) for value in row) for row in rows))
+
+
+def _row(told: str, point: Any, length: int) -> Sequence[Any]:
+    if np.ndim(point) != 1 or len(point) != length:
+        raise InputError(f"axis {told}: {point!r} is no point: {length} values are")
+    return point
+
+
+def _plain(told: str, value: Any) -> Value:
+    """A number or a name as Python has it: results keep axes as JSON, which knows none of numpy's."""
+    if np.ndim(value) != 0:
+        raise InputError(f"axis {told}: {value!r} is no number and no name")
+    return np.asarray(value).item()
 
 
 def parse_axes(sweep: Mapping[str, str], zipped: str = "") -> Axes:
@@ -141,10 +170,7 @@ def parse_axes(sweep: Mapping[str, str], zipped: str = "") -> Axes:
     followers = {name for group in groups for name in group[1:]}
     dimensions = [leaders.get(name, (name,)) for name in values if name not in followers]
     axes = Axes(tuple(Axis(names, tuple(zip(*(values[name] for name in names), strict=True))) for names in dimensions))
-    for axis in axes.axes:
-        point, count = collections.Counter(axis.points).most_common(1)[0]
-        if count > 1:
-            raise InputError(f"axis {'+'.join(axis.names)} has the same value twice: {'+'.join(map(str, point))}")
+    axes.check_distinct()
     if axes.size > MOST_RUNS:
         factors = " x ".join(f"{axis.names[0]} {len(axis):,}" for axis in axes.axes if len(axis) > 1)
         raise InputError(f"{factors} make {axes.size:,} runs: at most {MOST_RUNS:,} are possible")

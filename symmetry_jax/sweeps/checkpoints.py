@@ -39,7 +39,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, identity: Identity | None = None, read_only: bool = False) -> None:
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax tells of every item, and of damage that is told here
+        logging.getLogger("absl").addFilter(_is_of_others)
         self.identity = identity
         handlers = {STATES: ocp.StandardCheckpointHandler(), LABEL: ocp.JsonCheckpointHandler()}
         options = ocp.CheckpointManagerOptions(
@@ -115,6 +115,11 @@ class Checkpoints:
 
     def _read(self, step: int, item: str, args: Any) -> Any:
         return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    """Whether a message is not orbax's, which tells of every item, and of damage that is told here."""
+    return "orbax" not in Path(record.pathname).parts
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from symmetry_jax.errors import InputError
+from symmetry_jax.errors import DamagedError, InputError
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +55,7 @@ def on_first(function: Callable[[], Answer]) -> Answer:
     """What a function returns on the first process, on all of them; it must be plain data.
 
     Raises:
-        InputError, OSError: on all processes, if the function raises it on the first.
+        InputError, DamagedError, OSError: on all processes, if the function raises it on the first.
     """
     if is_alone():
         return function()
@@ -65,11 +65,15 @@ def on_first(function: Callable[[], Answer]) -> Answer:
             answer = {"value": function()}
         except InputError as error:
             answer = {"error": str(error)}
+        except DamagedError as error:
+            answer = {"damage": str(error)}
         except OSError as error:
             answer = {"os_error": _arguments(error)}
     answer = _broadcast(answer)
     if "error" in answer:
         raise InputError(answer["error"])
+    if "damage" in answer:
+        raise DamagedError(answer["damage"])
     if "os_error" in answer:
         raise OSError(*answer["os_error"])  # of the same kind, which its number tells
     return answer["value"]

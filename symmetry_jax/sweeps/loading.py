@@ -90,7 +90,7 @@ def load_run(workdir: str | Path, sweep: str | None = None, **settings: Value) -
 
 def group_paths(workdir: str | Path) -> list[Path]:
     """The results of each program that a work directory holds, in order."""
-    groups = sorted((Path(workdir) / FOLDER).glob("[0-9]*"))
+    groups = sorted((Path(workdir) / FOLDER).glob("[0-9]*"), key=lambda path: int(path.name))
     if not groups:
         raise InputError(f"no results in {workdir}")
     return groups
@@ -153,7 +153,8 @@ def _find_run(workdir: str | Path, sweep: str | None, settings: Mapping[str, Val
 
 
 def _equal(values: np.ndarray, value: Value) -> np.ndarray:
-    return values == value if isinstance(value, str) or values.dtype.kind not in "iuf" else np.isclose(values, value, 1e-9, 0)
+    inexact = values.dtype.kind == "f" and not isinstance(value, str)  # 0.1 + 0.2 is meant by 0.3
+    return np.isclose(values, value, 1e-9, 0) if inexact else values == value
 
 
 def _reached(path: Path) -> xr.Dataset:

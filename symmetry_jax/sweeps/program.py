@@ -38,8 +38,8 @@ class Program:
         after: index, in the study, of the earlier program in whose final states the runs start; they must be as many.
 
     Raises:
-        InputError: if a value on a traced axis is not one that the process can have; for a name that is taken, or an unknown
-            precision.
+        InputError: if a value on a traced axis is not one that the process can have, or there is no such axis; for a name that
+            is taken, or an unknown precision.
     """
 
     sweep: str
@@ -60,6 +60,8 @@ class Program:
         if twice:
             allowed = f"measures, their dimensions and axes need names of their own, other than {listing(RESERVED)}"
             raise InputError(f"{self.sweep}: the name {listing(twice)} is taken: {allowed}")
+        if not self.axes.axes:
+            raise InputError(f"{self.sweep}: no axes: one is needed, of one value if it is to be one run")
         check_numbers(self.axes, self.process.ranges, self.precision)
 
     @property

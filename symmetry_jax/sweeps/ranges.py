@@ -36,9 +36,12 @@ def _numbers(name: str, column: Sequence[Value]) -> np.ndarray:
     values = np.array(column)
     if not column:
         raise InputError(f"axis {name} has no values: one is enough")
+    for value in column:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            kind = "a name" if isinstance(value, str) else "no number"
+            raise InputError(f"axis {name}: {value!r} is {kind}, but {name} is a number")
     if values.dtype.kind not in "iuf":
-        odd = next((value for value in column if isinstance(value, str)), column[0])
-        raise InputError(f"axis {name}: {odd!r} is a name, but {name} is a number")
+        raise InputError(f"axis {name}: a whole number is more than 64 bits hold")
     return values
 
 

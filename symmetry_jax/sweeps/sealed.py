@@ -19,9 +19,10 @@ def digest(content: Mapping[str, Any]) -> str:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a JSON file so that a reader sees all of it or none, and an interruption leaves the old one."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("w") as file:
-        file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

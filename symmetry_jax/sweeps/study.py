@@ -36,7 +36,9 @@ class Claim:
 
     @classmethod
     def near(cls, name: str, statement: str, expected: float, measured: float, tolerance: float) -> "Claim":
-        """Holds if |measured - expected| <= tolerance."""
+        """Holds if |measured - expected| <= tolerance, and not where what is expected is not known (all runs diverged)."""
+        if not (math.isfinite(expected) and math.isfinite(tolerance)):
+            return cls(name, statement, "not known", _number(measured), 0.0, False)
         holds = bool(abs(measured - expected) <= tolerance)
         return cls(name, statement, float(expected), _number(measured), float(tolerance), holds)
 

@@ -1,5 +1,6 @@
 """A whole sweep in memory, for a notebook."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -42,6 +43,9 @@ def sweep(
         precision: "float32" or "float64".
         tile: runs computed side by side in a device; 0 or none for as many as suit it.
 
+    Warns:
+        If runs went non-finite: they are frozen at their last finite state, of which all later readings are.
+
     Returns:
         A Dataset whose dimensions are the axes by name, `step` for measures of records and `end` for measures of ends.
 
@@ -57,5 +61,8 @@ def sweep(
     first = engine.read_ends(states, 0)
     states, readings = engine.advance(states, whole(program.records))
     last = engine.read_ends(states, program.steps)
+    if stopped := engine.count_stopped(states):
+        told = f"{stopped} of {program.axes.size} runs went non-finite and were frozen at their last finite state"
+        warnings.warn(f"{told}, of which all later readings are", stacklevel=2)
     ends = {name: np.stack([first[name], last[name]], axis=1) for name in first}
     return label(program, {**readings, **ends})

@@ -17,7 +17,8 @@ def prefixes(axes: Sequence[UnitAxis], size: int, tree: PyTree) -> list[str]:
         size: the number of units.
         tree: the tree.
     """
-    arrays, held = dict(leaves(tree)), set(nodes(tree))
+    arrays, every = dict(leaves(tree)), list(nodes(tree))
+    held, empty = set(every), [node for node in every if node not in arrays]
 
     def holds(path: str) -> bool:
         parts = path.split("/")
@@ -29,7 +30,7 @@ def prefixes(axes: Sequence[UnitAxis], size: int, tree: PyTree) -> list[str]:
         ends = ((path, axis) for path in arrays for axis in wanted.values() if f"/{path}".endswith(f"/{axis.path}"))
         # a count of steps is no count of units
         met = (path[: -len(axis.path)] for path, axis in ends if trained or axis.fits(arrays[path], size))
-        whole = dict.fromkeys([*(prefix.removesuffix("/") for prefix in met), *_around(held - arrays.keys(), wanted)])
+        whole = dict.fromkeys([*(prefix.removesuffix("/") for prefix in met), *_around(empty, wanted)])
         found |= {prefix: None for prefix in whole if all(holds(joined(prefix, path)) for path in wanted)}
     return [one for one in found if not any(other != one and f"{one}/".startswith(joined(other, "")) for other in found)]
 

@@ -21,7 +21,6 @@ from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitGroup
 Operator = Callable[[jax.Array], jax.Array]  # a matrix by its product with a vector: (numbers,) -> (numbers,)
 Outputs = Callable[[PyTree], jax.Array]  # from the parameters
 Loss = Callable[[jax.Array], jax.Array]  # from the outputs to a number ()
-Rows = tuple[jax.Array, ...]
 
 
 def twin_curvature(

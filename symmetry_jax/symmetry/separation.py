@@ -111,7 +111,7 @@ def separation(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED
 def distances(params: PyTree, group: UnitGroup, units: Sequence[int], roles: Sequence[Role] = TRAINED) -> jax.Array:
     """Distance of the first of some units from each of the others, as `separation` has it: (units - 1,)."""
     first, *others = units
-    return jax.vmap(lambda other: norm(difference(params, group, (first, other), roles)))(jnp.array(others))
+    return jax.vmap(lambda other: norm(difference(params, group, (first, other), roles)))(jnp.array(others, int))
 
 
 def sizes(params: PyTree, group: UnitGroup, roles: Sequence[Role] = TRAINED) -> jax.Array:

@@ -171,13 +171,14 @@ def project(params: PyTree, group: UnitGroup, blocks: Sequence[Sequence[int]]) -
     Unlike `tie`, which copies a block's first unit, this is the orthogonal projection on the symmetric subspace. Raises
     InputError like `tie`.
     """
-    owners(blocks, group.name, group.size)
+    named = [list(block) for block in blocks]  # they may come one by one, and are needed in each array
+    owners(named, group.name, group.size)
 
     def average(array: jax.Array, axis: UnitAxis) -> jax.Array:
         positions = axis.positions(group.size)
         leading = jnp.moveaxis(array, axis.axis, 0)
-        for block in blocks:
-            places = positions[list(block)]  # (units in the block, entries of a unit)
+        for block in named:
+            places = positions[block]  # (units in the block, entries of a unit)
             mean = leading[places].mean(0, keepdims=True)
             leading = leading.at[places].set(jnp.broadcast_to(mean, leading[places].shape))
         return jnp.moveaxis(leading, 0, axis.axis)

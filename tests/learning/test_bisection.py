@@ -1,5 +1,7 @@
 """Bisection over runs."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -40,3 +42,17 @@ def test_every_round_starts_again_and_numbers_its_steps_from_0():
     process = bisect(doubling(), "begin", (1.0, 16.0), 4, step_is_right)
     found = sweep(process, [threshold("begin")], {"factor": [1.0]}, 8, records=2).begin_threshold.isel(end=-1)
     np.testing.assert_allclose(found.values.ravel(), [1, 2], rtol=1e-6)  # twice arrived: from 4, and from 2
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_run_that_goes_non_finite_is_frozen_there_whatever_step_of_a_round_it_is(step):
+    """The last of a round, too, after which another would begin."""
+
+    def explode(state, data, hparams, place):
+        variables = jnp.where(place == step, jnp.inf, state.variables * hparams["factor"])
+        return State(variables, {"steps": state.memory["steps"] + 1}), ()
+
+    process = bisect(dataclasses.replace(doubling(), step=explode), "begin", (1e-3, 1e3), 4, lambda state: state.variables >= 1)
+    with pytest.warns(UserWarning, match="1 of 1 runs went non-finite"):
+        found = sweep(process, [threshold("begin")], {"factor": [1.0]}, 8, records=2).begin_threshold.isel(end=-1)
+    np.testing.assert_allclose(found.values.ravel(), [1e-3, 1e3], rtol=1e-6)

@@ -1,5 +1,6 @@
 """Axes: their texts, their product, and what is refused."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -173,3 +174,26 @@ def test_a_zipped_setting_may_repeat_values_and_be_dropped_alone():
     assert axes.without("decay") == parse_axes({"rate": "0.1,0.2,0.3"})
     assert axes.without("rate") == parse_axes({"decay": "1,2"})
     assert axes.fix("decay", 0).runs()["decay"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("values", [np.arange(3), np.float32([0, 0.25]), jnp.arange(3), range(3), (True, 0.5)])
+def test_values_of_any_library_are_plain(values):
+    (axis,) = Axes.of({"shift": values}).axes
+    assert [point[0] for point in axis.points] == np.asarray(values).tolist()
+    assert {type(point[0]).__module__ for point in axis.points} == {"builtins"}
+
+
+@pytest.mark.parametrize(
+    "values, why",
+    [
+        ({"seed": 3}, "axis seed: 3 is no sequence of values"),
+        ({"seed": "0:3"}, "axis seed: '0:3' is no sequence of values"),
+        ({"rate": [(1, 2)]}, r"axis rate: \(1, 2\) is no number and no name"),
+        ({("rate", "shift"): [(1, 2, 3)]}, r"axis rate\+shift: \(1, 2, 3\) is no point: 2 values are"),
+        ({("rate", "shift"): [1, 2]}, r"axis rate\+shift: 1 is no point: 2 values are"),
+        ({"rate": [0.5, 1, 0.5]}, "axis rate has the same value twice: 0.5"),
+    ],
+)
+def test_what_is_no_axis_is_told(values, why):
+    with pytest.raises(InputError, match=why):
+        Axes.of(values)

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 from symmetry_jax import load_results, load_run
-from symmetry_jax.errors import InputError
+from symmetry_jax.errors import DamagedError, InputError
 from symmetry_jax.sweeps import hosts
 
 ROOT = Path(__file__).parent.parent.parent
@@ -133,6 +133,7 @@ def two(monkeypatch):
     "error",
     [
         InputError("tile=-1: 0 or more"),
+        DamagedError("its labels are not what was written"),
         OSError(errno.ENOSPC, "No space left on device"),
         FileNotFoundError(errno.ENOENT, "No such file or directory", "work/config.json"),
         BrokenPipeError(errno.EPIPE, "Broken pipe"),

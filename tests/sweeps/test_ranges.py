@@ -10,7 +10,7 @@ from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.program import Program
 from symmetry_jax.sweeps.ranges import check_numbers
 
-RANGES = {"rate": Interval(0, 1), "width": Interval(0, ends="()")}
+RANGES = {"rate": Interval(0, 1), "width": Interval(0, ends="()"), "copies": Interval(1, whole=True)}
 
 
 def check(precision="float32", **values):
@@ -39,6 +39,9 @@ def test_numbers_that_can_be(values):
         ({("shift", "rate"): [(1, 0.5), (2, 1.5)]}, r"axis rate: 1\.5"),
         ({"shift": []}, "axis shift has no values"),
         ({"shift": [1, "two"]}, "axis shift: 'two' is a name, but shift is a number"),
+        ({"shift": [True, False]}, "axis shift: True is no number, but shift is a number"),
+        ({"shift": [1, 2**70]}, "axis shift: a whole number is more than 64 bits hold"),
+        ({"copies": [2.5]}, r"axis copies: 2.5 is outside of the whole numbers of \[1, inf\)"),
         ({"shift": [np.nan]}, "axis shift: nan cannot be in float32"),
         ({"shift": [np.inf]}, "axis shift: inf cannot be in float32"),
         ({"shift": [0, -1e-40]}, r"axis shift: -1e-40 cannot be in float32: 0, or from 1\.18e-38 to 3\.4e\+38 in size"),
@@ -64,3 +67,5 @@ def test_a_program_is_refused_when_it_is_built():
     Program("walk", process, (), Axes.of({"rate": [0, 1]}), (), (0, 1))
     with pytest.raises(InputError, match="axis rate: -1"):
         Program("walk", process, (), Axes.of({"rate": [-1]}), (), (0, 1))
+    with pytest.raises(InputError, match="walk: no axes: one is needed"):
+        Program("walk", process, (), Axes(()), (), (0, 1))

@@ -333,3 +333,19 @@ def test_measures_that_label_one_dimension_differently_are_refused(tmp_path):
     with pytest.raises(ValueError, match="otherwise than an earlier measure"):
         Writer(tmp_path / "group", mixed, Engine(mixed, 2).shapes, Engine(mixed, 2).layout)
     assert not (tmp_path / "group").exists()
+
+
+def test_large_seeds_and_many_programs_are_told_apart(tmp_path):
+    seeds = [2**31 - 3, 2**31 - 2, 2**31 - 1]
+    process = Process(lambda data, hparams, previous=None: State(hparams["start"] + 0 * hparams["seed"].astype(float)), stand)
+    for index in (2, 998, 1001):
+        axes = Axes.of({"seed": seeds, "start": [0.1 + 0.2]})
+        write(tmp_path, index, Program("walks", process, (POSITION,), axes, (), (0, 1), {"part": f"p{index}"}))
+    assert list(load_results(tmp_path).part) == ["p2", "p998", "p1001"]
+    with pytest.raises(InputError, match="no checkpoint yet"):  # which is looked for once the run is found
+        load_run(tmp_path, part="p998", seed=2**31 - 1, start=0.3)
+
+
+def stand(state, data, hparams, step):
+    del data, hparams, step
+    return State(state.variables), state.variables

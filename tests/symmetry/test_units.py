@@ -354,3 +354,19 @@ def test_projecting_is_the_mean_over_permutations_of_a_block(name):
         again = project(projected, group, [block])
         for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(projected), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_copies_are_found_in_the_order_of_the_tree():
+    """Those that empty nodes stand for, too."""
+    group = UnitGroup("h", 3, (UnitAxis("params/h/kernel", 1, "fan-in"), UnitAxis("stats/h/mean", 0, "state")))
+    names = ["delta", "alpha", "gamma", "beta", "omega", "kappa"]
+    tree = [{"params": {"h": {}}, "stats": {"h": {"mean": jnp.ones(3)}}} for _ in names]
+    assert paths_within(group, tree) == [f"{place}/stats/h/mean" for place in range(len(names))]
+
+
+def test_blocks_may_come_one_by_one():
+    params, group = {"w": jnp.arange(6.0).reshape(2, 3)}, UnitGroup("w", 3, (UnitAxis("w", 1, "fan-in"),))
+    for change in (tie, project):
+        one_by_one = change(params, group, (block for block in [[0, 2]]))
+        np.testing.assert_array_equal(one_by_one["w"], change(params, group, [[0, 2]])["w"])
+        assert one_by_one["w"][0, 0] == one_by_one["w"][0, 2]

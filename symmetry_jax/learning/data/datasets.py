@@ -1,4 +1,4 @@
-"""Every dataset by name."""
+"""Every dataset that a config can name."""
 
 from collections.abc import Callable
 
