@@ -152,6 +152,8 @@ def _check_axes(config: ConfigDict, static: Static, axes: Axes) -> None:
         raise InputError(f"layers={static['layers']!r}: a whole number from 2, since biases of hidden units are asked about")
     if any(name in axis.names and len(axis.names) > 1 for axis in axes.axes for name in VARIED):
         raise InputError(f"zipped={config.zipped}: {', '.join(VARIED)} are axes of their own in this study")
+    if config.steps < 2:
+        raise InputError(f"steps={config.steps}: at least 2, since units are on one line after the first whatever they do")
     if config.constant_seeds < 1:
         raise InputError(f"constant_seeds={config.constant_seeds}: at least 1")
 

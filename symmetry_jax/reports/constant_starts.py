@@ -135,9 +135,9 @@ def _death_lines(kept: xr.Dataset) -> Iterator[str]:
 def _accuracy_lines(kept: xr.Dataset, random: xr.Dataset | None) -> Iterator[str]:
     for layers in sorted(kept.layers.values):
         best = float(kept.test_accuracy.sel(end="last", layers=layers).max())
-        line = f"{layers} layer{'s' if layers > 1 else ''}: " + (
-            f"best accuracy {best:.0%} from a constant start" if np.isfinite(best) else "no constant start stayed finite"
-        )
+        none = "no constant start stayed finite with plain gradient descent"
+        line = f"{layers} layer{'s' if layers > 1 else ''}: "
+        line += f"best accuracy {best:.0%} from a constant start" if np.isfinite(best) else none
         if random is not None and layers in random.layers:
             line += f", {_drawn(random.sel(layers=layers)):.0%} from random weights (median over seeds)"
         yield line + "."

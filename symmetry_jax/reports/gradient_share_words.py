@@ -54,6 +54,8 @@ def share_sentence(results: Results) -> str:
 def _most_words(shares: xr.DataArray) -> str:
     """In how many layers downstream error makes most of a difference, and which have less of it, the least first."""
     found = of_layers(middle(shares))
+    if not found:
+        return "in no layer, since no run stayed finite"
     less = [f"{name} {share:.0%}" for name, share in sorted(found.items(), key=lambda one: one[1]) if share < HALF]
     but = f"; less in {'; '.join(less)}" if less else ""
     spread = f"{min(found.values()):.0%} to {max(found.values()):.0%}"

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import jinja2
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.loading import load_sweeps
@@ -75,6 +77,7 @@ def claim_line(claim: Claim) -> str:
 
 def _draw(picture: Picture, folder: Path) -> dict[str, str]:
     """Saves a figure as a file and returns it as data for the page."""
+    _show_what_is_empty(picture.figure)
     stream = io.BytesIO()
     picture.figure.savefig(stream, format="png")
     plt.close(picture.figure)
@@ -84,6 +87,14 @@ def _draw(picture: Picture, folder: Path) -> dict[str, str]:
         "caption": picture.caption,
         "data": base64.b64encode(stream.getvalue()).decode(),
     }
+
+
+def _show_what_is_empty(figure: Figure) -> None:
+    """Makes axes linear along which there is nothing to draw, where all runs diverged at once, say: logarithmic ones fail."""
+    for panel in figure.axes:
+        for axis, rescale in ((panel.xaxis, panel.set_xscale), (panel.yaxis, panel.set_yscale)):
+            if axis.get_scale() == "log" and not math.isfinite(axis.get_minpos()):
+                rescale("linear")
 
 
 def _captions(shown: Sequence[Picture | Table]) -> dict[str, str]:

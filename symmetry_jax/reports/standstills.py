@@ -55,7 +55,7 @@ def escape_claims(kept: xr.Dataset) -> Iterator[Claim]:
     """How fast networks of two layers leave the balanced standstill, where rounding has the steps to grow that much."""
     for name, run in escaping(kept).items():
         predicted = float(run.escape_factor)
-        if SEED * predicted ** float(run.step[-1]) > 100 * LINEAR[0]:
+        if float(run.step[-1]) * np.log(predicted) > np.log(100 * LINEAR[0] / SEED):  # the power itself may overflow
             statement = f"{name}, zero start, two layers, balanced: growth per step of the weights that rounding seeds"
             yield Claim.near(f"escape: {name}", statement, predicted, _growth(run), 0.02 * (predicted - 1))
 
