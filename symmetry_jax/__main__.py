@@ -1,7 +1,13 @@
-"""`python -m symmetry_jax`: hands over to the command line, and makes an end without a traceback of Ctrl-C and SIGTERM.
+"""python -m symmetry_jax COMMAND
 
-From here on, that is before jax is imported, which takes seconds in which someone may think better of it.
+list                                        the studies, each with its question
+run --config=configs/STUDY.py --workdir=DIR compute a study and report it; or go on with one that was interrupted
+status --workdir=DIR                        how far a study is, running or not
+report --workdir=DIR                        figures, page and claims again, from results alone
 """
+
+# This is shown for --help. Ctrl-C and SIGTERM are listened to from here on, that is before jax is imported, which takes seconds
+# in which someone may think better of it.
 
 import contextlib
 import os

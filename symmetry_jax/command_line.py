@@ -1,9 +1,4 @@
-"""The command line: `python -m symmetry_jax COMMAND`.
-
-list                                        the studies, each with its question
-run --config=configs/STUDY.py --workdir=DIR compute a study and report it; or go on with one that was interrupted
-status --workdir=DIR                        how far a study is, running or not
-report --workdir=DIR                        figures, page and claims again, from results alone
+"""The command line: `python -m symmetry_jax COMMAND`, see `__main__`.
 
 Commands import what they need when they are called: `status`, and most mistakes, are answered without jax, which takes seconds.
 """
@@ -49,6 +44,8 @@ def run_command() -> None:
         raise
     except (InputError, OSError) as error:
         _fail(f"error: {error}")
+    except MemoryError as error:
+        _fail(f"error: this takes more memory than there is: {reason(error)}")
 
 
 def _fail(line: str) -> NoReturn:
@@ -92,11 +89,17 @@ def _run() -> None:
     study = load_study(config.study)
     command = shlex.join(["python", "-m", "symmetry_jax", *sys.argv[1:]])
     try:
-        run_study(study, config, workdir, command, fork=Path(FORK.value) if FORK.value else None)
+        run_study(study, config, workdir, command, fork=_fork())
     except InterruptionError as interruption:
         raise KeyboardInterrupt from interruption
     if is_first():
         print(write_report(study, workdir))
+
+
+def _fork() -> Path | None:
+    if FORK.value == "":
+        raise InputError("--fork= names no directory: --fork=DIR, or leave it out")
+    return Path(FORK.value) if FORK.value is not None else None
 
 
 def _check_processes() -> None:

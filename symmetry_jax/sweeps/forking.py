@@ -11,9 +11,10 @@ import jax
 
 from symmetry_jax.errors import DamagedError, InputError
 from symmetry_jax.learning.process import State
+from symmetry_jax.sweeps.axes import Axes
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.engine import Engine
-from symmetry_jax.sweeps.loading import group_paths, open_group
+from symmetry_jax.sweeps.loading import axes_of, group_paths, open_group
 from symmetry_jax.sweeps.precision import numerics
 from symmetry_jax.sweeps.workdir import FORKED, checkpoint_folder
 
@@ -32,12 +33,13 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
     A program that the other study has not, or has not reached, is left out: it starts afresh.
 
     Raises:
-        InputError: if no program is found, or if one has other runs or states, or not all of its runs at one step.
+        InputError: if no program is found, or if one has other states or runs, which go on by their places on the axes, or not
+            all of its runs at one step.
     """
     known = {}
     for path in group_paths(old):
         flat = open_group(path).flat
-        known[flat.attrs["sweep"], flat.attrs["static"]] = int(path.name), flat.sizes["run"], flat.attrs["wave"]
+        known[flat.attrs["sweep"], flat.attrs["static"]] = int(path.name), flat.sizes["run"], flat.attrs["wave"], axes_of(flat)
     origins = {}
     for index, engine in enumerate(engines):
         program = engine.program
@@ -46,6 +48,11 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
             continue
         if found[1] != program.axes.size:
             raise InputError(f"--fork={old}: {program.label} has {program.axes.size} runs, and {found[1]} there")
+        if _places(found[3]) != _places(program.axes):
+            raise InputError(
+                f"--fork={old}: {program.label} has the axes {_told(program.axes)}, and {_told(found[3])} there: runs go on by "
+                "their places, so that axes have to be as long and in the same order, and seeds the same"
+            )
         if found[2] != engine.wave:
             raise InputError(f"--fork={old}: its runs are in waves of {found[2]}: give --config.wave={found[2]}")
         steps = {_last_step(old, found[0], wave) for wave in range(engine.waves)}
@@ -72,20 +79,41 @@ def copy_origins(old: Path, workdir: Path, engines: Sequence[Engine], origins: M
     partial.rename(workdir / FORKED)
 
 
-def forked_states(workdir: Path, engine: Engine, index: int, wave: int) -> State | None:
+def forked_states(workdir: Path, engine: Engine, index: int, wave: int, forked: bool) -> State | None:
     """The states in which a wave of a forked study starts; none if it starts afresh.
 
+    Args:
+        workdir: of the study.
+        engine: of the program.
+        index: of the program.
+        wave: its number.
+        forked: whether the program is known to start in states of another study.
+
     Raises:
-        InputError: if they are damaged.
+        InputError: if they are damaged, or gone.
     """
     folder = checkpoint_folder(workdir / FORKED, index, wave)
     if not folder.exists():
+        if forked:
+            raise InputError(f"{folder} is gone, in whose states it starts: fork again into a new directory")
         return None
     try:
         with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints, numerics(engine.program.precision):
             return checkpoints.restore(checkpoints.steps()[-1], engine.abstract_states())
     except (DamagedError, IndexError) as error:
         raise InputError(f"{folder} is damaged ({error}): fork again into a new directory") from error
+
+
+def _places(axes: Axes) -> tuple[object, ...]:
+    """What has to be the same for a run to have its place in both studies."""
+    longer = [(axis.names, len(axis)) for axis in axes.axes if len(axis) > 1]
+    return longer, axes.columns().get("seed")
+
+
+def _told(axes: Axes) -> str:
+    seeds = axes.columns().get("seed", [])
+    named = f" (from {seeds[0]} to {seeds[-1]})" if seeds else ""
+    return " x ".join(f"{'+'.join(axis.names)} {len(axis)}{named if 'seed' in axis.names else ''}" for axis in axes.axes)
 
 
 def _last_step(old: Path, program: int, wave: int) -> int | None:

@@ -113,17 +113,20 @@ def _last_states(folder: Path) -> PyTree:
     if not folder.exists():
         raise InputError(f"{folder}: no checkpoint yet")
     here = jax.sharding.SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
-    # both precisions are restored as they are where float64 is allowed
-    with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints, numerics("float64"):
-        step = max(checkpoints.steps(), default=None)
-        if step is None:
-            raise InputError(f"{folder}: no checkpoint yet")
-        try:
-            shapes = checkpoints.shapes(step)
-            target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
-            return checkpoints.restore(step, target)
-        except DamagedError as error:
-            raise InputError(f"{folder / str(step)} is damaged ({error}): run the study again") from error
+    while True:
+        # both precisions are restored as they are where float64 is allowed
+        with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints, numerics("float64"):
+            step = max(checkpoints.steps(), default=None)
+            if step is None:
+                raise InputError(f"{folder}: no checkpoint yet")
+            try:
+                shapes = checkpoints.shapes(step)
+                target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
+                return checkpoints.restore(step, target)
+            except DamagedError as error:
+                if (folder / str(step)).exists():
+                    raise InputError(f"{folder / str(step)} is damaged ({error}): run the study again") from error
+                # a study under way has saved another and removed this one meanwhile
 
 
 def _find_run(workdir: str | Path, sweep: str | None, settings: Mapping[str, Value]) -> tuple[int, int, int]:
@@ -137,7 +140,7 @@ def _find_run(workdir: str | Path, sweep: str | None, settings: Mapping[str, Val
     known: dict[str, None] = {}
     for index, group in groups.items():
         static = json.loads(group.flat.attrs["static"])
-        runs = _axes(group.flat).runs()
+        runs = axes_of(group.flat).runs()
         if group.flat.attrs["sweep"] == sweep:
             known |= dict.fromkeys([*static, *runs])
             chosen = np.ones(group.flat.sizes["run"], bool)
@@ -232,7 +235,7 @@ def _join(programs: Sequence[xr.Dataset]) -> xr.Dataset:
 
 def _unfold(flat: xr.Dataset) -> xr.Dataset:
     """From one axis of runs to the sweep's axes, with the static settings as axes of one point in front."""
-    axes = _axes(flat)
+    axes = axes_of(flat)
     valid = flat["valid"].values if "valid" in flat else np.ones(axes.size, bool)
     arrays: dict[str, Any] = {"valid": (axes.dims, valid.reshape(axes.shape), {})}
     for name, array in flat.data_vars.items():
@@ -246,5 +249,6 @@ def _unfold(flat: xr.Dataset) -> xr.Dataset:
     return unfolded.expand_dims({name: [value] for name, value in json.loads(flat.attrs["static"]).items()})
 
 
-def _axes(flat: xr.Dataset) -> Axes:
+def axes_of(flat: xr.Dataset) -> Axes:
+    """The axes of a program's results, which lie along `run`."""
     return Axes(tuple(Axis(tuple(names), tuple(map(tuple, points))) for names, points in json.loads(flat.attrs["axes"])))

@@ -62,6 +62,8 @@ class Program:
             raise InputError(f"{self.sweep}: the name {listing(twice)} is taken: {allowed}")
         if not self.axes.axes:
             raise InputError(f"{self.sweep}: no axes: one is needed, of one value if it is to be one run")
+        if self.steps > MOST_STEPS:
+            raise InputError(f"{self.sweep}: {self.steps:,} steps: at most {MOST_STEPS:,} are possible")
         check_numbers(self.axes, self.process.ranges, self.precision)
 
     @property

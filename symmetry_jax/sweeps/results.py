@@ -29,6 +29,7 @@ RECORD, END = "step", "end"
 ENDS = ("first", "last")
 FOLDER = "results.zarr"
 LAYOUT = ("tile", "lowering", "wave")
+ORIGIN = ("settings", "program")  # of a study: the digest of its settings, and which of its programs it is
 WRITTEN, LABELS = "written", "labels_sha256"
 
 
@@ -115,7 +116,8 @@ class Writer:
         path: of the group. If it holds what this program wrote, that is kept; what is damaged is replaced.
         program: the program.
         shapes: shape and dtype of every measure, for one run and one record.
-        layout: tile, lowering and runs of a wave, as `Engine.layout` tells them.
+        layout: tile, lowering and runs of a wave, as `Engine.layout` tells them; and, in a study, the `settings` and the
+            `program` that it is of.
 
     Attributes:
         replaced: why what was there was replaced; none if nothing was.
@@ -189,9 +191,13 @@ def _damage(path: Path, labels: xr.Dataset) -> str | None:
         group = Group(path)
     except DamagedError as error:
         return str(error)
-    # groups of earlier versions do not tell the tile and the lowering
-    told = {name: value for name, value in labels.attrs.items() if name not in LAYOUT or name in group.layout}
-    if group.flat.attrs[LABELS] == _digest_labels(labels.drop_attrs(deep=False).assign_attrs(told)):
+    there = group.flat.attrs
+    other = [name for name in ORIGIN if name in there and name in labels.attrs and there[name] != labels.attrs[name]]
+    if other:
+        raise InputError(f"{path} holds results of other {other[0]}: remove it, and they are computed again")
+    # groups of earlier versions do not tell all of these
+    told = {name: value for name, value in labels.attrs.items() if name not in (*LAYOUT, *ORIGIN) or name in there}
+    if there[LABELS] == _digest_labels(labels.drop_attrs(deep=False).assign_attrs(told)):
         return None
     raise InputError(f"{path} holds other measures or runs than this code computes: name a new directory")
 

@@ -74,6 +74,7 @@ def run_study(
         check_memory(engines)
         for line in describe(engines):
             say(line)
+        origins: dict[int, Origin] = {}
         if known is None:
             on_first(lambda: check_disk(engines, workdir))
             origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
@@ -90,6 +91,7 @@ def run_study(
             "calibration": calibration,
             "wave": max(engine.wave for engine in engines),
             "fork": str(fork) if fork is not None else None,
+            "forked": sorted(origins),
         }
         manifest = Manifest(workdir, facts | (known or {}))
         if known is None:
@@ -139,8 +141,9 @@ def _enter(lock: Lock, workdir: Path, settings: dict[str, Any], fork: Path | Non
         say(f"{workdir / MANIFEST} is damaged or missing: it begins anew")
         lost = "an earlier manifest was damaged: what it told of versions, devices and times is lost"
         known = {"note": lost} | _layout(workdir)
-    if fork is not None and not (workdir / FORKED).exists():
-        raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds one")
+    if fork is not None and known.get("fork", str(fork) if (workdir / FORKED).exists() else None) != str(fork):
+        of = f"a fork of {known['fork']}" if known.get("fork") else "one"
+        raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds {of}")
     return known
 
 
@@ -207,7 +210,8 @@ class _Study:
 
         def open_results() -> str | None:
             nonlocal writer
-            writer = Writer(group_path(self._workdir, index), engine.program, engine.shapes, engine.layout)
+            told = engine.layout | {"settings": self._manifest["settings"], "program": index}
+            writer = Writer(group_path(self._workdir, index), engine.program, engine.shapes, told)
             return writer.replaced
 
         replaced = on_first(open_results)
@@ -244,7 +248,7 @@ class _Study:
         """The states in which a wave starts, where it does not draw them."""
         engine = self._engines[index]
         if engine.program.after is None:
-            return forked_states(self._workdir, engine, index, number)
+            return forked_states(self._workdir, engine, index, number, index in self._manifest.get("forked", ()))
         earlier = self._engines[engine.program.after]
         checkpoints = self._checkpoints(engine.program.after, number)
         with contextlib.closing(checkpoints), numerics(earlier.program.precision):

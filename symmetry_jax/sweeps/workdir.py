@@ -55,7 +55,7 @@ def is_new(workdir: Path) -> bool:
         return True
     except OSError as error:
         raise InputError(f"--workdir={workdir} cannot be used: {error.strerror}") from error
-    if names & {CONFIG, MANIFEST}:
+    if names & {CONFIG, MANIFEST} and (names & {LOCK, PROGRESS, CHECKPOINTS} or _holds_settings(workdir)):
         return names <= {CONFIG, LOCK} and _holds_settings(workdir)
     foreign = sorted(names - {LOCK, FORKED})
     if foreign:

@@ -198,7 +198,7 @@ def test_diverged_runs_are_counted_without_padding():
         del data, step
         return State(state.variables * hparams["blow"]), None
 
-    axes = Axes.of({"start": [1.0], "blow": [2.0, 1e38, 1e38]})
+    axes = Axes.of({"start": [1.0], "blow": [2.0, 1e38, 2e38]})
     program = Program("walk", Process(walk_init, step), (position(),), axes, (), (0, 3))
     engine = Engine(program, 4)
     states, _ = engine.advance(engine.start(), whole(program.records))

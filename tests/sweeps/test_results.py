@@ -211,13 +211,28 @@ def test_results_of_another_program_are_kept(tmp_path):
     assert Group(group_path(tmp_path, 0)).whole(0, "step") == 5
 
 
+def test_results_of_other_settings_are_kept(tmp_path):
+    """Though they hold the same measures for the same runs."""
+    engine = Engine(program(), 2)
+
+    def writer(**origin):
+        return Writer(tmp_path / "group", program(), engine.shapes, engine.layout | origin)
+
+    writer(settings="these", program=0).make()
+    assert not writer(settings="these", program=0).is_new
+    for other, name in (({"settings": "others", "program": 0}, "settings"), ({"settings": "these", "program": 1}, "program")):
+        with pytest.raises(InputError, match=f"group holds results of other {name}: remove it, and they are computed again"):
+            writer(**other)
+    assert (tmp_path / "group" / "zarr.json").exists()
+
+
 def test_results_of_an_earlier_version_are_gone_on_with(tmp_path):
-    """They do not tell the tile and the lowering."""
+    """They do not tell the tile and the lowering, nor of what study they are."""
     engine = Engine(program(), 2)
     path = group_path(tmp_path, 0)
     Writer(path, program(), engine.shapes, {"wave": engine.wave}).make()
     assert Group(path).layout == {"wave": 6}
-    writer = Writer(path, program(), engine.shapes, engine.layout)
+    writer = Writer(path, program(), engine.shapes, engine.layout | {"settings": "these", "program": 0})
     assert not writer.is_new and writer.replaced is None
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -113,7 +114,7 @@ def test_a_study_that_ends_while_it_is_measured_binds_nobody(tmp_path, monkeypat
 
 def test_settings_of_something_else_are_left_alone(tmp_path):
     (tmp_path / "config.json").write_text('{"precious": 1}')
-    with pytest.raises(InputError, match=r"config\.json is damaged or missing"):
+    with pytest.raises(InputError, match=r"holds something else \(config\.json\)"):
         run(tmp_path)
     assert (tmp_path / "config.json").read_text() == '{"precious": 1}'
 
@@ -427,14 +428,54 @@ def test_a_segment_is_timed_also_where_handing_it_over_waits_for_its_end(tmp_pat
     assert len(told) > 4 and min(told) >= 0.02
 
 
+def test_a_fork_whose_first_states_are_gone_does_not_start_afresh(finished, tmp_path):
+    run(tmp_path / "new", finished, steps=11, **WAVES)
+    lost = tmp_path / "new" / "forked" / "checkpoints" / "000" / "0001"
+    for path in (lost, tmp_path / "new" / "checkpoints" / "000" / "0001", tmp_path / "new" / "results.zarr"):
+        shutil.rmtree(path)
+    with pytest.raises(InputError, match=f"{lost} is gone, in whose states it starts: fork again into a new directory"):
+        run(tmp_path / "new", steps=11, **WAVES)
+
+
+def test_results_that_came_from_elsewhere_are_not_taken_for_ones_own(finished, copied):
+    first, second = copied / "results.zarr" / "000", copied / "results.zarr" / "001"
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+    with pytest.raises(InputError, match=r"001 holds results of other program: remove it"):
+        run(copied, **WAVES)
+    shutil.rmtree(second)
+    run(copied, **WAVES)
+    assert_same(copied, outcome(finished))
+
+
 def test_forks_that_cannot_be(finished, copied, tmp_path):
     with pytest.raises(InputError, match="in a new directory"):
         run(copied, finished, **WAVES)
+    with pytest.raises(InputError, match=r"there has the axes start 3 x push 2, and start 2 x push 3 there: runs go on by"):
+        run(tmp_path / "new", finished, axes={"start": [0.0, 5.0, 9.0], "push": [1.0, 2.0]})
+    run(tmp_path / "forked", finished, steps=11, **WAVES)
+    with pytest.raises(InputError, match=r"--fork=elsewhere starts .* holds a fork of "):
+        run(tmp_path / "forked", Path("elsewhere"), steps=11, **WAVES)
     with pytest.raises(InputError, match="there has 12 runs, and 6 there"):
         run(tmp_path / "new", finished, axes={"push": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
     with pytest.raises(InputError, match="no results in"):
         run(tmp_path / "new", tmp_path / "nowhere")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_checkpoint_that_a_running_study_removes_meanwhile_is_not_damaged(copied, monkeypatch):
+    step, restore = 9, Checkpoints.restore
+    folder = copied / "checkpoints" / "000" / "0000"
+    expected = load_run(copied, start=0.0, push=1.0)
+    shutil.copytree(folder / str(step), folder / "10")
+
+    def restore_what_is_there(self, number, target):
+        if number == 10:
+            shutil.rmtree(folder / "10")
+        return restore(self, number, target)
+
+    monkeypatch.setattr(Checkpoints, "restore", restore_what_is_there)
+    assert load_run(copied, start=0.0, push=1.0) == expected
 
 
 def test_a_folder_that_goes_is_told_and_not_made_again(tmp_path, monkeypatch):
