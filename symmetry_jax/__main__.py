@@ -43,9 +43,10 @@ def _end(number: int, frame: FrameType | None) -> None:
     A study can be killed at any moment, and so nothing needs to be put in order.
     """
     del number, frame
-    with contextlib.suppress(Exception):  # it may be in the midst of writing there
+    with contextlib.suppress(Exception):  # it may be in the midst of writing there, or nobody listens any more
         sys.stdout.flush()
-    os.write(sys.stderr.fileno(), f"{LINE}\n".encode())
+    with contextlib.suppress(Exception):
+        os.write(sys.stderr.fileno(), f"{LINE}\n".encode())
     os._exit(INTERRUPTED)
 
 

@@ -92,9 +92,11 @@ def _draw(picture: Picture, folder: Path) -> dict[str, str]:
 def _show_what_is_empty(figure: Figure) -> None:
     """Makes axes linear along which there is nothing to draw, where all runs diverged at once, say: logarithmic ones fail."""
     for panel in figure.axes:
-        for axis, rescale in ((panel.xaxis, panel.set_xscale), (panel.yaxis, panel.set_yscale)):
-            if axis.get_scale() == "log" and not math.isfinite(axis.get_minpos()):
-                rescale("linear")
+        across, up = panel.get_shared_x_axes().get_siblings(panel), panel.get_shared_y_axes().get_siblings(panel)
+        if panel.get_xscale() == "log" and not any(math.isfinite(one.xaxis.get_minpos()) for one in across):
+            panel.set_xscale("linear")
+        if panel.get_yscale() == "log" and not any(math.isfinite(one.yaxis.get_minpos()) for one in up):
+            panel.set_yscale("linear")
 
 
 def _captions(shown: Sequence[Picture | Table]) -> dict[str, str]:

@@ -90,10 +90,10 @@ def load_run(workdir: str | Path, sweep: str | None = None, **settings: Value) -
 
 def group_paths(workdir: str | Path) -> list[Path]:
     """The results of each program that a work directory holds, in order."""
-    groups = sorted((Path(workdir) / FOLDER).glob("[0-9]*"), key=lambda path: int(path.name))
+    groups = [path for path in (Path(workdir) / FOLDER).glob("[0-9]*") if path.name.isdecimal()]
     if not groups:
         raise InputError(f"no results in {workdir}")
-    return groups
+    return sorted(groups, key=lambda path: int(path.name))
 
 
 def open_group(path: Path) -> Group:
