@@ -54,8 +54,22 @@ def added(params, x):
     return jnp.tanh(hidden @ (params["a"] + jnp.ones_like(params["b"]) * params["b"]) + hidden) @ params["out"]
 
 
+def in_blocks(params, x):
+    hidden = jnp.tanh(x @ params["in"])
+    a, b = params["a"], params["b"]
+    both = jnp.concatenate([hidden, jnp.sin(hidden)], axis=1) @ jnp.block([[a, b], [b, a]])
+    return (both[:, : hidden.shape[1]] + jnp.tanh(both[:, hidden.shape[1] :]) + hidden) @ params["out"]
+
+
+def padded(params, x):
+    hidden = jnp.tanh(x @ params["in"])
+    wider = jnp.pad(hidden, [(0, 0), (0, 2)])
+    read = [wider @ jnp.pad(params[name], [(0, 2), (0, 0)]) for name in ("a", "b")]
+    return (jnp.tanh(read[0]) + read[1] + hidden) @ params["out"]
+
+
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("function", [concatenated, added])
+@pytest.mark.parametrize("function", [concatenated, added, in_blocks, padded])
 def test_square_matrices_that_are_joined_keep_their_axes_apart(function):
     """The first one's axes are those of what is made of both."""
     shapes = {"in": (3, 6), "a": (6, 6), "b": (6, 6), "out": (6, 2)}
@@ -68,6 +82,19 @@ def test_square_matrices_that_are_joined_keep_their_axes_apart(function):
     np.testing.assert_allclose(function(merged, inputs), function(params, inputs), rtol=1e-12)
     np.testing.assert_array_equal(rates["a"], rates["b"])
     np.testing.assert_allclose(rates["a"], np.outer([2, 3, 1], 1 / np.array([2, 3, 1])), rtol=1e-6)
+
+
+def test_square_matrices_of_which_one_is_chosen_keep_their_axes_apart():
+    params = {name: jnp.ones(shape) for name, shape in {"in": (3, 6), "a": (6, 6), "b": (6, 6), "out": (6, 2)}.items()}
+
+    def function(params, x):
+        hidden = jnp.tanh(x @ params["in"])
+        matrix = jax.lax.cond(params["switch"] > 0, lambda: params["a"], lambda: params["b"])
+        return (jnp.tanh(hidden @ matrix) + hidden) @ params["out"]
+
+    (group,) = discover(function, params | {"switch": jnp.ones(())}, inputs_of((3,))).groups
+    roles = {(axis.path, axis.axis): axis.role for axis in group.axes}
+    assert all(roles[name, 0] == "fan-out" and roles[name, 1] == "fan-in" for name in "ab")
 
 
 def test_rates_follow_the_multiplicities_of_source_and_target():

@@ -86,7 +86,7 @@ def choice(equation: Equation, operands: list[Operand]) -> list[Operand]:
         for one, other in zip(first, results, strict=True):
             other.use_as_numbers(reason)
             for axis, same in zip(one.axes, other.axes, strict=True):
-                unify(axis, same, reason)
+                equation.join(axis, same, [which, one, other], reason)
     branches = zip(first, *others, strict=True)
     chosen = []
     for cases in branches:

@@ -97,9 +97,7 @@ def align(equation: Equation, operands: Sequence[Operand], shape: Sequence[int])
         given = [operand.axes[axis] for operand in operands if operand.axes and operand.axes[axis].size == size]
         axes.append(given[0] if given else free(size))
         for layout in given[1:]:
-            unify(axes[-1], layout, reason)
-        if joint_origins(operands):
-            equation.note_alike(axes[-1], given[1:])
+            equation.join(axes[-1], layout, operands, reason)
     return tuple(axes)
 
 

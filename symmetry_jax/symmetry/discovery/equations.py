@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, freeze
-from symmetry_jax.symmetry.discovery.operands import Operand, rigid
+from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, freeze, unify
+from symmetry_jax.symmetry.discovery.operands import Operand, joint_origins, rigid
 from symmetry_jax.symmetry.discovery.sources import Reason
 from symmetry_jax.symmetry.units import Role
 
@@ -112,9 +112,11 @@ class Equation:
         if operand.origins:
             self.findings.uses.append(Use(operand.origins, axis, role))
 
-    def note_alike(self, axis: Layout, others: Sequence[Layout]) -> None:
-        """Notes that an axis of a result, which is that of one operand, stands for those of other operands too."""
-        self.findings.alike.setdefault(axis, []).extend(others)
+    def join(self, axis: Layout, other: Layout, operands: Sequence[Operand], reason: Reason) -> None:
+        """Two operands' axes are one axis of the result, which is given the first: it stands for the other too."""
+        unify(axis, other, reason)
+        if joint_origins(operands):
+            self.findings.alike.setdefault(axis, []).append(other)
 
     def note_joint(self, axes: Sequence[Layout]) -> None:
         """Notes an array that is made only to be summed over: that of all products which a contraction adds up."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from symmetry_jax.symmetry.axes import ROLES, Role, UnitAxis
 from symmetry_jax.symmetry.discovery.equations import Findings, Use
-from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, factors, resolved
+from symmetry_jax.symmetry.discovery.layouts import Factor, Layout, Product, Ranges, factors, resolved
 from symmetry_jax.symmetry.units import UnitGroup
 
 Axes = Mapping[str, tuple[Layout, ...]]  # the layouts of each parameter's axes, by its path
@@ -107,7 +107,7 @@ def groups(axes: Axes, findings: Findings, state: Sequence[str]) -> list[tuple[F
 
 
 def _use(path: str, layouts: Sequence[Layout], axis: int, factor: Factor, findings: Findings) -> Use | None:
-    """The first use of a parameter's axis: of itself or one that stands for it, or else of one it became, with the factor."""
+    """The first use of a parameter's axis: of itself, of one that stands for it, or else of one it became, with the factor."""
     own = [(use, _stands_for(use.axis, findings.alike)) for use in findings.uses if path in use.paths]
     itself = (use for use, _ in own if use.axis is layouts[axis])
     instead = (use for use, stood_for in own if layouts[axis] in stood_for)
@@ -116,10 +116,11 @@ def _use(path: str, layouts: Sequence[Layout], axis: int, factor: Factor, findin
 
 
 def _stands_for(axis: Layout, alike: Mapping[Layout, Sequence[Layout]]) -> set[Layout]:
-    """An axis, and all that it stands for."""
+    """An axis, and all that it stands for or has ranges of; positions without a neighbour are all one object."""
     found, new = {axis}, [axis]
     while new:
-        met = {other for one in new for other in alike.get(one, ())} - found
+        parts = [part for one in new if isinstance(one, Ranges) for part in one.parts if part.size > 1]
+        met = {*parts, *(other for one in new for other in alike.get(one, ()))} - found
         found |= met
         new = list(met)
     return found

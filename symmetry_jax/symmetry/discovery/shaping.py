@@ -135,8 +135,7 @@ def _alike(equation: Equation, operands: Sequence[Operand], but: int | None = No
     for operand in operands[1:]:
         for axis, (one, other) in enumerate(zip(operands[0].axes, operand.axes, strict=True)):
             if axis != but:
-                unify(one, other, reason)
-                equation.note_alike(one, [other])
+                equation.join(one, other, operands, reason)
     return list(operands[0].axes)
 
 
