@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 INTERRUPTED = 75  # by convention: try again; batch systems requeue
 LINE = "interrupted: the same command goes on from what was saved"
@@ -37,7 +38,7 @@ def listen() -> None:
         signal.signal(number, _end)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(number: int, frame: FrameType | None) -> NoReturn:
     """Ends without a KeyboardInterrupt, which compiled modules that are being imported turn into other errors, or crash on.
 
     A study can be killed at any moment, and so nothing needs to be put in order.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from symmetry_jax import command_line
+
 ROOT = Path(__file__).parent.parent
 STUDY = "configs/near_identical_filters.py"
 
@@ -38,6 +40,7 @@ def test_list_shows_studies_with_their_questions():
         (("run", f"--config={STUDY}", "--workdir=DIR", "--config.steps=many"), ["steps", "many"]),
         (("run", f"--config={STUDY}", "--workdir=DIR", "--config.save_seconds=0"), ["save_seconds"]),
         (("run", f"--config={STUDY}", "--workdir=DIR", "--wrong=1"), ["wrong"]),
+        (("run", f"--config={STUDY}", "--workdir=DIR", "--fork="), ["--fork= names no directory"]),
         (("report", "--workdir=DIR"), ["holds no study"]),
     ],
 )
@@ -81,3 +84,14 @@ finally:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 75 and done.stdout == ""
     assert done.stderr == "interrupted: the same command goes on from what was saved\n"
+    unheard = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", program], cwd=ROOT, check=False)
+    assert unheard.returncode == 75
+
+
+def test_too_little_memory_is_one_line(monkeypatch):
+    def fail(*arguments, **options):
+        raise MemoryError("Unable to allocate 7.28 TiB")
+
+    monkeypatch.setattr(command_line.app, "run", fail)
+    with pytest.raises(SystemExit, match=r"error: this takes more memory than there is: Unable to allocate 7\.28 TiB"):
+        command_line.run_command()

@@ -134,23 +134,29 @@ class Axes:
 def _axis(name: str | tuple[str, ...], points: Any) -> Axis:
     names = (name,) if isinstance(name, str) else name
     told = "+".join(names)
-    if isinstance(points, str) or not isinstance(points, Iterable):
+    if not _is_sequence(points):
         raise InputError(f"axis {told}: {points!r} is no sequence of values")
-    rows = [(point,) if isinstance(name, str) else _row(told, point, len(names)) for point in points]
+    rows = [[point] if isinstance(name, str) else _row(told, point, len(names)) for point in points]
     return Axis(names, tuple(tuple(_plain(told, value) for value in row) for row in rows))
 
 
-def _row(told: str, point: Any, length: int) -> Sequence[Any]:
-    if np.ndim(point) != 1 or len(point) != length:
+def _is_sequence(values: Any) -> bool:
+    return isinstance(values, Iterable) and not isinstance(values, str | bytes) and getattr(values, "ndim", 1) > 0
+
+
+def _row(told: str, point: Any, length: int) -> list[Any]:
+    values = list(point) if _is_sequence(point) else []
+    if len(values) != length:
         raise InputError(f"axis {told}: {point!r} is no point: {length} values are")
-    return point
+    return values
 
 
 def _plain(told: str, value: Any) -> Value:
     """A number or a name as Python has it: results keep axes as JSON, which knows none of numpy's."""
-    if np.ndim(value) != 0:
+    plain = value.item() if getattr(value, "shape", None) == () else value
+    if not isinstance(plain, int | float | str):
         raise InputError(f"axis {told}: {value!r} is no number and no name")
-    return np.asarray(value).item()
+    return plain
 
 
 def parse_axes(sweep: Mapping[str, str], zipped: str = "") -> Axes:

@@ -16,7 +16,7 @@ from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.engine import Engine
 from symmetry_jax.sweeps.loading import axes_of, group_paths, open_group
 from symmetry_jax.sweeps.precision import numerics
-from symmetry_jax.sweeps.workdir import FORKED, checkpoint_folder
+from symmetry_jax.sweeps.workdir import CHECKPOINTS, FORKED, checkpoint_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +33,8 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
     A program that the other study has not, or has not reached, is left out: it starts afresh.
 
     Raises:
-        InputError: if no program is found, or if one has other states or runs, which go on by their places on the axes, or not
-            all of its runs at one step.
+        InputError: if no program is found; if one has other states, or axes on which runs have other places; or if its runs are
+            not all at one step.
     """
     known = {}
     for path in group_paths(old):
@@ -46,22 +46,23 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
         found = known.get((program.sweep, json.dumps(dict(program.static))))
         if found is None or program.after is not None:
             continue
-        if found[1] != program.axes.size:
-            raise InputError(f"--fork={old}: {program.label} has {program.axes.size} runs, and {found[1]} there")
-        if _places(found[3]) != _places(program.axes):
+        number, runs, size, axes = found
+        if runs != program.axes.size:
+            raise InputError(f"--fork={old}: {program.label} has {program.axes.size} runs, and {runs} there")
+        if _places(axes) != _places(program.axes):
             raise InputError(
-                f"--fork={old}: {program.label} has the axes {_told(program.axes)}, and {_told(found[3])} there: runs go on by "
+                f"--fork={old}: {program.label} has the axes {_told(program.axes)}, and {_told(axes)} there: runs go on by "
                 "their places, so that axes have to be as long and in the same order, and seeds the same"
             )
-        if found[2] != engine.wave:
-            raise InputError(f"--fork={old}: its runs are in waves of {found[2]}: give --config.wave={found[2]}")
-        steps = {_last_step(old, found[0], wave) for wave in range(engine.waves)}
+        if size != engine.wave:
+            raise InputError(f"--fork={old}: its runs are in waves of {size}: give --config.wave={size}")
+        steps = {_last_step(old, number, wave) for wave in range(engine.waves)}
         if len(steps) > 1:
             raise InputError(f"--fork={old}: the runs of {program.label} are not all at one step there: finish it first")
         step = steps.pop()
         if step is not None:
-            _check_fit(old, engine, found[0], step)
-            origins[index] = Origin(found[0], step)
+            _check_fit(old, engine, number, step)
+            origins[index] = Origin(number, step)
     if not origins:
         raise InputError(f"--fork={old}: no states of the programs of this study there")
     return origins
@@ -70,13 +71,17 @@ def find_origins(old: Path, engines: Sequence[Engine]) -> dict[int, Origin]:
 def copy_origins(old: Path, workdir: Path, engines: Sequence[Engine], origins: Mapping[int, Origin]) -> None:
     """Copies the states into a work directory, which then needs the old one no more."""
     partial = workdir / f"{FORKED}.partial"
-    for left in (partial, workdir / FORKED):  # by one that was killed before it began
-        shutil.rmtree(left, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)  # left by one that was killed before it began
     for index, origin in origins.items():
         for wave in range(engines[index].waves):
             source = checkpoint_folder(old, origin.program, wave) / str(origin.step)
             shutil.copytree(source, checkpoint_folder(partial, index, wave) / str(origin.step))
     partial.rename(workdir / FORKED)
+
+
+def forked_programs(workdir: Path) -> list[int]:
+    """The programs of a work directory that start in states of another study."""
+    return sorted(int(path.name) for path in (workdir / FORKED / CHECKPOINTS).glob("[0-9]*"))
 
 
 def forked_states(workdir: Path, engine: Engine, index: int, wave: int, forked: bool) -> State | None:

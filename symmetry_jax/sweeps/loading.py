@@ -124,9 +124,10 @@ def _last_states(folder: Path) -> PyTree:
                 target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
                 return checkpoints.restore(step, target)
             except DamagedError as error:
-                if (folder / str(step)).exists():
+                with contextlib.closing(Checkpoints(folder, read_only=True)) as now:
+                    gone = now.steps() and step != now.steps()[-1]  # a study under way saves others, and removes this one
+                if not gone:
                     raise InputError(f"{folder / str(step)} is damaged ({error}): run the study again") from error
-                # a study under way has saved another and removed this one meanwhile
 
 
 def _find_run(workdir: str | Path, sweep: str | None, settings: Mapping[str, Value]) -> tuple[int, int, int]:

@@ -26,10 +26,6 @@ class Manifest:
     def __getitem__(self, name: str) -> Any:
         return self._content[name]
 
-    def get(self, name: str, otherwise: Any) -> Any:
-        """What it says of something, or else this, as where an earlier version began it."""
-        return self._content.get(name, otherwise)
-
     @property
     def is_finished(self) -> bool:
         """Whether the study is."""

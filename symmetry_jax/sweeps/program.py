@@ -38,8 +38,8 @@ class Program:
         after: index, in the study, of the earlier program in whose final states the runs start; they must be as many.
 
     Raises:
-        InputError: if a value on a traced axis is not one that the process can have, or there is no such axis; for a name that
-            is taken, or an unknown precision.
+        InputError: if a value on a traced axis is not one that the process can have, or there is no such axis; for more steps
+            than are possible, a name that is taken, or an unknown precision.
     """
 
     sweep: str

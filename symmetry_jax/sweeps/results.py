@@ -29,7 +29,7 @@ RECORD, END = "step", "end"
 ENDS = ("first", "last")
 FOLDER = "results.zarr"
 LAYOUT = ("tile", "lowering", "wave")
-ORIGIN = ("settings", "program")  # of a study: the digest of its settings, and which of its programs it is
+ORIGIN = {"settings": "other settings", "program": "another program"}  # the digest of the study's, and which of its programs
 WRITTEN, LABELS = "written", "labels_sha256"
 
 
@@ -194,7 +194,7 @@ def _damage(path: Path, labels: xr.Dataset) -> str | None:
     there = group.flat.attrs
     other = [name for name in ORIGIN if name in there and name in labels.attrs and there[name] != labels.attrs[name]]
     if other:
-        raise InputError(f"{path} holds results of other {other[0]}: remove it, and they are computed again")
+        raise InputError(f"{path} holds results of {ORIGIN[other[0]]}: remove it, and they are computed again")
     # groups of earlier versions do not tell all of these
     told = {name: value for name, value in labels.attrs.items() if name not in (*LAYOUT, *ORIGIN) or name in there}
     if there[LABELS] == _digest_labels(labels.drop_attrs(deep=False).assign_attrs(told)):

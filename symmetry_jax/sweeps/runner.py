@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import errno
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from symmetry_jax.sweeps.calibration import calibrated, predicted_seconds
 from symmetry_jax.sweeps.checkpoints import Checkpoints
 from symmetry_jax.sweeps.compiling import compile_seconds
 from symmetry_jax.sweeps.engine import Engine
-from symmetry_jax.sweeps.forking import Origin, copy_origins, find_origins, forked_states
+from symmetry_jax.sweeps.forking import Origin, copy_origins, find_origins, forked_programs, forked_states
 from symmetry_jax.sweeps.hosts import anywhere, is_first, on_first
 from symmetry_jax.sweeps.interruption import Interruption
 from symmetry_jax.sweeps.layout import check_disk, check_memory, describe, lay_out
@@ -74,7 +75,6 @@ def run_study(
         check_memory(engines)
         for line in describe(engines):
             say(line)
-        origins: dict[int, Origin] = {}
         if known is None:
             on_first(lambda: check_disk(engines, workdir))
             origins = find_origins(fork, engines) if fork is not None else {}  # orbax wants all hosts for it
@@ -91,7 +91,7 @@ def run_study(
             "calibration": calibration,
             "wave": max(engine.wave for engine in engines),
             "fork": str(fork) if fork is not None else None,
-            "forked": sorted(origins),
+            "forked": forked_programs(workdir),
         }
         manifest = Manifest(workdir, facts | (known or {}))
         if known is None:
@@ -141,9 +141,13 @@ def _enter(lock: Lock, workdir: Path, settings: dict[str, Any], fork: Path | Non
         say(f"{workdir / MANIFEST} is damaged or missing: it begins anew")
         lost = "an earlier manifest was damaged: what it told of versions, devices and times is lost"
         known = {"note": lost} | _layout(workdir)
-    if fork is not None and known.get("fork", str(fork) if (workdir / FORKED).exists() else None) != str(fork):
-        of = f"a fork of {known['fork']}" if known.get("fork") else "one"
-        raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds {of}")
+    if fork is not None:
+        origin = known.get(
+            "fork", fork if (workdir / FORKED).exists() else None
+        )  # where a manifest was lost nothing else tells
+        if origin is None or Path(origin).resolve() != fork.resolve():
+            held = "one" if origin is None else f"a fork of {origin}"
+            raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds {held}")
     return known
 
 
@@ -173,6 +177,7 @@ def _found(
     lock.take()
     if not is_new(workdir):
         raise InputError(f"--workdir={workdir}: another process began a study there just now")
+    shutil.rmtree(workdir / FORKED, ignore_errors=True)  # left by one that was stopped before anything was computed
     if fork is not None:
         for index, engine in enumerate(engines):
             if engine.program.after is None:
@@ -248,7 +253,7 @@ class _Study:
         """The states in which a wave starts, where it does not draw them."""
         engine = self._engines[index]
         if engine.program.after is None:
-            return forked_states(self._workdir, engine, index, number, index in self._manifest.get("forked", ()))
+            return forked_states(self._workdir, engine, index, number, index in self._manifest["forked"])
         earlier = self._engines[engine.program.after]
         checkpoints = self._checkpoints(engine.program.after, number)
         with contextlib.closing(checkpoints), numerics(earlier.program.precision):

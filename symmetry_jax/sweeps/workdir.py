@@ -55,8 +55,8 @@ def is_new(workdir: Path) -> bool:
         return True
     except OSError as error:
         raise InputError(f"--workdir={workdir} cannot be used: {error.strerror}") from error
-    if names & {CONFIG, MANIFEST} and (names & {LOCK, PROGRESS, CHECKPOINTS} or _holds_settings(workdir)):
-        return names <= {CONFIG, LOCK} and _holds_settings(workdir)
+    if names & {CONFIG, MANIFEST} and (names & {LOCK, PROGRESS} or _holds_settings(workdir) or _manifest_or_nothing(workdir)):
+        return names <= {CONFIG, LOCK, FORKED} and _holds_settings(workdir)
     foreign = sorted(names - {LOCK, FORKED})
     if foreign:
         raise InputError(f"--workdir={workdir} holds something else ({foreign[0]}): name a new or an empty directory")

@@ -213,6 +213,7 @@ def test_other_axes_build_and_leave_claims_out(sweeps, changes):
         ({"bias_scale": "-1"}, "bias_scale"),
         ({"zipped": "bias_scale+learning_rate", "learning_rate": "0.1,0.2,0.3"}, "axes of their own"),
         ({"constant_seeds": 0}, "constant_seeds=0: at least 1"),
+        ({"steps": 1}, "steps=1: at least 2"),
         ({"width": 0}, "whole numbers, at least 1"),
         ({"dataset": "letters"}, "unknown dataset 'letters'"),
     ],

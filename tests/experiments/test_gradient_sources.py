@@ -272,3 +272,17 @@ def test_an_axis_that_the_study_needs(part, name):
     del config[part][name]
     with pytest.raises(InputError, match=f"this study needs an axis for {name}"):
         STUDY.build(config)
+
+
+@pytest.mark.parametrize("least", [1, 10])
+def test_runs_that_are_lost_on_the_way_leave_an_answer(sweeps, least):
+    changed = copied(sweeps)
+    training = changed["training"]
+    lost = {
+        name: array.where(array.step < least)
+        for name, array in training.items()
+        if "step" in array.dims and array.dtype.kind == "f"
+    }
+    changed["training"] = training.assign(lost)
+    prepared = STUDY.prepare(changed)
+    assert STUDY.answer(prepared, STUDY.claims(prepared))

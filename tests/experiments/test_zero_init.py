@@ -9,6 +9,7 @@ from symmetry_jax import load_results
 from symmetry_jax.command_line import load_study
 from symmetry_jax.errors import InputError
 from symmetry_jax.reports.report import write_report
+from symmetry_jax.reports.standstills import escape_claims
 from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
 from tests.experiments import presets
@@ -228,3 +229,9 @@ def test_a_sentence_goes_when_its_runs_do_not_bear_it_out(workdir):
     assert "L - l + 1" in STUDY.answer(STUDY.prepare(sweeps), [])
     sweeps["constant"]["first_move"].loc[{**CELL, "end": "last", "layer": 1, "part": "weight"}] = 1
     assert "L - l + 1" not in STUDY.answer(STUDY.prepare(sweeps), [])
+
+
+def test_a_rate_at_which_the_escape_overflows_is_reported(workdir):
+    compared = STUDY.prepare(load_sweeps(workdir))["compared"]
+    (claim,) = escape_claims(compared.assign(escape_factor=compared.escape_factor * 1e3))
+    assert claim.name == "escape: sigmoid" and not claim.holds

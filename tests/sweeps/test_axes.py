@@ -188,6 +188,12 @@ def test_values_of_any_library_are_plain(values):
     [
         ({"seed": 3}, "axis seed: 3 is no sequence of values"),
         ({"seed": "0:3"}, "axis seed: '0:3' is no sequence of values"),
+        ({"seed": np.array(3)}, "axis seed: array\\(3\\) is no sequence of values"),
+        ({"rate": b"12"}, "axis rate: b'12' is no sequence of values"),
+        ({"rate": [0.5, None]}, "axis rate: None is no number and no name"),
+        ({"rate": [(1, (2, 3))]}, r"axis rate: \(1, \(2, 3\)\) is no number and no name"),
+        ({("rate", "shift"): [(1, (2, 3))]}, r"axis rate\+shift: \(2, 3\) is no number and no name"),
+        ({("rate", "shift"): ["ab"]}, r"axis rate\+shift: 'ab' is no point: 2 values are"),
         ({"rate": [(1, 2)]}, r"axis rate: \(1, 2\) is no number and no name"),
         ({("rate", "shift"): [(1, 2, 3)]}, r"axis rate\+shift: \(1, 2, 3\) is no point: 2 values are"),
         ({("rate", "shift"): [1, 2]}, r"axis rate\+shift: 1 is no point: 2 values are"),

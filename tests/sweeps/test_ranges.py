@@ -67,5 +67,7 @@ def test_a_program_is_refused_when_it_is_built():
     Program("walk", process, (), Axes.of({"rate": [0, 1]}), (), (0, 1))
     with pytest.raises(InputError, match="axis rate: -1"):
         Program("walk", process, (), Axes.of({"rate": [-1]}), (), (0, 1))
+    with pytest.raises(InputError, match="walk: 2,147,483,647 steps: at most 2,147,483,646 are possible"):
+        Program("walk", process, (), Axes.of({"rate": [0]}), (), (0, 2**31 - 1))
     with pytest.raises(InputError, match="walk: no axes: one is needed"):
         Program("walk", process, (), Axes(()), (), (0, 1))

@@ -220,9 +220,10 @@ def test_results_of_other_settings_are_kept(tmp_path):
 
     writer(settings="these", program=0).make()
     assert not writer(settings="these", program=0).is_new
-    for other, name in (({"settings": "others", "program": 0}, "settings"), ({"settings": "these", "program": 1}, "program")):
-        with pytest.raises(InputError, match=f"group holds results of other {name}: remove it, and they are computed again"):
-            writer(**other)
+    others = {"other settings": {"settings": "others", "program": 0}, "another program": {"settings": "these", "program": 1}}
+    for what, origin in others.items():
+        with pytest.raises(InputError, match=f"group holds results of {what}: remove it, and they are computed again"):
+            writer(**origin)
     assert (tmp_path / "group" / "zarr.json").exists()
 
 

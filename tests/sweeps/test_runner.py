@@ -114,9 +114,11 @@ def test_a_study_that_ends_while_it_is_measured_binds_nobody(tmp_path, monkeypat
 
 def test_settings_of_something_else_are_left_alone(tmp_path):
     (tmp_path / "config.json").write_text('{"precious": 1}')
-    with pytest.raises(InputError, match=r"holds something else \(config\.json\)"):
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(InputError, match=r"holds something else \(checkpoints\)"):
         run(tmp_path)
     assert (tmp_path / "config.json").read_text() == '{"precious": 1}'
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "checkpoints"}
 
 
 def test_a_study_goes_on_with_the_tile_that_it_began_with(tmp_path, monkeypatch):
@@ -437,11 +439,35 @@ def test_a_fork_whose_first_states_are_gone_does_not_start_afresh(finished, tmp_
         run(tmp_path / "new", steps=11, **WAVES)
 
 
+def test_a_fork_that_was_stopped_before_it_computed_anything_may_be_of_another(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "predicted_seconds", lambda engines: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "new", finished, steps=11, tile=0, **WAVES)
+    monkeypatch.undo()
+    shutil.copytree(finished, tmp_path / "other")
+    run(tmp_path / "new", tmp_path / "other", steps=11, **WAVES)
+    manifest = sealed.read_sealed(tmp_path / "new" / "manifest.json")
+    assert manifest["fork"] == str(tmp_path / "other") and manifest["forked"] == [0]
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path / "new", Path("other"), steps=11, **WAVES)  # the same, named otherwise
+
+
+def test_what_a_fork_left_is_not_used_by_a_study_that_is_none(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "predicted_seconds", lambda engines: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, finished, steps=11, tile=0, **WAVES)
+    monkeypatch.undo()
+    run(tmp_path, steps=11, **WAVES)
+    there = load_results(tmp_path, "there")
+    np.testing.assert_array_equal(there.position.sel(step=0), there.start + 0 * there.push)
+    assert sealed.read_sealed(tmp_path / "manifest.json")["forked"] == []
+
+
 def test_results_that_came_from_elsewhere_are_not_taken_for_ones_own(finished, copied):
     first, second = copied / "results.zarr" / "000", copied / "results.zarr" / "001"
     shutil.rmtree(second)
     shutil.copytree(first, second)
-    with pytest.raises(InputError, match=r"001 holds results of other program: remove it"):
+    with pytest.raises(InputError, match=r"001 holds results of another program: remove it"):
         run(copied, **WAVES)
     shutil.rmtree(second)
     run(copied, **WAVES)
