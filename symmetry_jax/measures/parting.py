@@ -106,6 +106,6 @@ def _distinct(variables: PyTree, group: UnitGroup, block: Sequence[int]) -> jax.
 
 def _apart(variables: PyTree, symmetry: Symmetry, blocks: Blocks) -> dict[str, jax.Array]:
     return {
-        name: jnp.max(jnp.concatenate([distances(variables, symmetry[name], block) for block in units]))
+        name: jnp.max(jnp.concatenate([distances(variables, symmetry[name], block) for block in units]), initial=0)
         for name, units in blocks.items()
     }

@@ -142,9 +142,8 @@ def _enter(lock: Lock, workdir: Path, settings: dict[str, Any], fork: Path | Non
         lost = "an earlier manifest was damaged: what it told of versions, devices and times is lost"
         known = {"note": lost} | _layout(workdir)
     if fork is not None:
-        origin = known.get(
-            "fork", fork if (workdir / FORKED).exists() else None
-        )  # where a manifest was lost nothing else tells
+        # where a manifest was lost nothing tells of whom
+        origin = known.get("fork", fork if (workdir / FORKED).exists() else None)
         if origin is None or Path(origin).resolve() != fork.resolve():
             held = "one" if origin is None else f"a fork of {origin}"
             raise InputError(f"--fork={fork} starts a study in a new directory, and --workdir={workdir} holds {held}")

@@ -50,6 +50,13 @@ def test_the_first_bit_and_the_kick_are_those_of_the_step_in_which_units_part(at
         assert spread[-1] == pytest.approx(max(3 * by, last), rel=1e-5)
 
 
+@pytest.mark.parametrize("blocks, after", [([(2,)], NEVER), ([(2,), (0, 1, 3)], 4)])
+def test_a_unit_that_is_alone_in_its_block_parts_from_none(blocks, after):
+    watched = watch_ties(torn(4, 0.25), SYMMETRY, {"layer": blocks})
+    found = sweep(watched, first_parting({"layer": blocks}), {"drift": [0.5]}, 8, records=2)
+    assert found.parted_after.sel(end="last").item() == after
+
+
 def test_hparams_may_have_another_name_outside():
     process = renamed(torn(99, 0.0), {"drift": "strength"})
     first = Measure("first", lambda state, aux, data, hparams, step: state.variables["params"]["w"][0, 0])
