@@ -17,7 +17,9 @@ def normalised(vectors: jax.Array) -> jax.Array:
 
 def cosines(vectors: jax.Array) -> jax.Array:
     """The cosine of the angle between every two vectors (units, numbers): (units, units); 0 where one of them is 0."""
-    return plain_cosines(vectors / lax.stop_gradient(_powers_of_two(jnp.max(jnp.abs(vectors), axis=1, keepdims=True))))
+    sizes = _powers_of_two(jnp.max(jnp.abs(vectors), axis=1, keepdims=True))
+    # times the inverse: XLA may join two divisions in a row into one by a product, which overflows
+    return plain_cosines(vectors * lax.stop_gradient(1 / sizes))
 
 
 def plain_cosines(vectors: jax.Array) -> jax.Array:
