@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import pytest
@@ -13,11 +14,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("compiling", deadline=None)  # the first example compiles
 settings.load_profile("compiling")
 
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Processes that a test starts keep their programs where others of them find them, not in the user's folder."""
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path_factory.mktemp("compiled"))
+# Compiled programs, those of single operations too, are kept for all workers, for processes that tests start, for later runs.
+COMPILED = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
+KEPT = {"jax_compilation_cache_dir": str(COMPILED), "jax_persistent_cache_min_compile_time_secs": 0.0}
+for name, value in KEPT.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)
 
 
 @pytest.fixture

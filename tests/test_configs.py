@@ -11,7 +11,7 @@ from symmetry_jax.sweeps.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
-TRACED = 24  # programs of a study, at most: some have hundreds that differ in a width
+TRACED = 5  # programs of a study, at most: some have hundreds that differ in a width
 
 
 def load(path, preset=""):
@@ -28,7 +28,7 @@ def near_identical(**changes):
     return config
 
 
-@pytest.mark.parametrize("preset", ["", "smoke", "full"])
+@pytest.mark.parametrize("preset", ["", "smoke", pytest.param("full", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_preset_builds(path, preset):
     config = load(path, preset)

@@ -17,6 +17,8 @@ from symmetry_jax.sweeps.runner import run_study
 from tests.experiments import presets
 from tests.test_configs import ROOT, load
 
+pytestmark = pytest.mark.slow  # compiles every program of the study
+
 STUDY = load_study("bias_zero")
 TANH, RELU = "tanh, 2 layers", "relu, 2 layers"
 # as few programs as have every claim among them: random weights with relu alone

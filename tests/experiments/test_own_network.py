@@ -57,6 +57,7 @@ def test_each_group_of_the_network_has_twins(tmp_path):
         run_study(STUDY, settings(tmp_path / "mine.py", WHOLE + "\n"), workdir, "", say=lambda line: None)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_how_the_network_was_written(tmp_path):
     """Units in another order of arrays and axes: the same start, the same training, the same distances."""
     turned = WHOLE.replace('"into": jax.random.normal(second, (4, 5)) / 2', '"into": jax.random.normal(second, (4, 5)).T / 2')

@@ -13,6 +13,8 @@ from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
 from tests.test_configs import ROOT, load
 
+pytestmark = pytest.mark.slow  # compiles every program of the study
+
 STUDY = load_study("softmax_rows")
 
 

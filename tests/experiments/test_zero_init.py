@@ -14,6 +14,8 @@ from symmetry_jax.sweeps.loading import load_sweeps
 from symmetry_jax.sweeps.runner import run_study
 from tests.experiments import presets
 
+pytestmark = pytest.mark.slow  # compiles every program of the study
+
 STUDY = load_study("zero_init")
 
 
@@ -121,7 +123,6 @@ def test_the_escape_is_claimed_at_its_rate(workdir):
     assert tampered(workdir, lambda results: None)["escape: sigmoid"] and not tampered(workdir, slower)["escape: sigmoid"]
 
 
-@pytest.mark.slow
 def test_any_cell_can_be_reached(tmp_path):
     changes = {"layers": "4", "activation": "softplus", "constant": "0.0", "batch": "balanced", "steps": 12}
     results = load_results(run(cell(**changes), tmp_path / "work")).squeeze()
@@ -129,7 +130,6 @@ def test_any_cell_can_be_reached(tmp_path):
     assert (results.first_move.sel(end="last") == -1).all() and (results.first_change.sel(end="last", layer=4) > 0).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layers, batch", [("1", "minibatch"), ("3", "minibatch")])
 def test_minibatches_are_those_that_were_trained_on(layers, batch, tmp_path):
     found = claims(run(cell(layers=layers, batch=batch, constant="0.0,0.1", activation="sigmoid"), tmp_path / "work"))
@@ -139,7 +139,6 @@ def test_minibatches_are_those_that_were_trained_on(layers, batch, tmp_path):
     )  # seeds, constants, weight and bias
 
 
-@pytest.mark.slow
 def test_in_float32_and_under_other_optimizers(tmp_path):
     found = claims(run(cell(precision="float32", activation="sigmoid", layers="3"), tmp_path / "single"))
     assert found["first moves"]["holds"] and found["sizes"]["holds"]
@@ -147,7 +146,6 @@ def test_in_float32_and_under_other_optimizers(tmp_path):
     assert "first moves" not in found and "ties" not in found
 
 
-@pytest.mark.slow
 def test_ties_can_be_held_at_any_width(tmp_path):
     held = load_results(run(cell(width="5", hold_ties=True, constant="0.1", layers="3", steps=300), tmp_path / "held"))
     assert float(held.tie_error.max()) == 0
@@ -206,7 +204,6 @@ def test_a_study_in_which_every_run_diverged_says_so(workdir):
     STUDY.tables(prepared)
 
 
-@pytest.mark.slow
 def test_units_that_die_and_moves_that_drown(tmp_path):
     path = run(cell(activation="relu", constant="1.0", learning_rate="3.0"), tmp_path / "dying")
     assert claims(path)["deaths"]["holds"] and "Runs, of 1 in which" in claims(path)["deaths"]["statement"]

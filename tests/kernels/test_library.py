@@ -64,6 +64,7 @@ def test_a_compiler_that_fails_is_told_and_one_that_is_not_there_is_not(ask):
     assert not at_hand and other == digest and "patches.cc" not in said
 
 
+@pytest.mark.slow
 def test_a_library_that_was_cut_is_compiled_again(ask, tmp_path):
     assert ask()[0]
     (path,) = (tmp_path / "kept").glob("patches-*.so")

@@ -1,5 +1,7 @@
 """Curvature between twins, read from the minibatches of training."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,13 @@ START = tied(draw(MODEL, INITIALIZERS["lecun"]), SYMMETRY, {"hidden_0": [(0, 1)]
 HPARAMS = {"learning_rate": 0.1, "weight_decay": 0.0}
 
 
+def matrices_of(of, kept, variables, batch):
+    """The whole matrix of each part."""
+    unit = (SYMMETRY["hidden_0"], (0, 1), kept)
+    parts = of(lambda v: TASK.predict(v, batch.inputs), lambda o: TASK.loss(o, batch.targets), variables, *unit)
+    return [dense(part, len(difference(variables, *unit)), float) for part in parts]
+
+
 def test_it_is_the_spectrum_of_the_dense_matrix():
     """With and without the fan-out, of both parts; the matrix by a loop over the basis, its eigenvalues by LAPACK."""
     process = descend(TASK, OPTIMIZERS["sgd"], START)
@@ -41,16 +50,8 @@ def test_it_is_the_spectrum_of_the_dense_matrix():
         for measure in measures:
             of = twin_curvature if measure.name.startswith("twin") else unit_curvature
             kept = roles[measure.name.removeprefix(f"{of.__name__}_")]
-            parts = of(
-                lambda v: TASK.predict(v, batch.inputs),
-                lambda o: TASK.loss(o, batch.targets),
-                variables,
-                SYMMETRY["hidden_0"],
-                (0, 1),
-                kept,
-            )
-            numbers = len(difference(variables, SYMMETRY["hidden_0"], (0, 1), kept))
-            for part, name in zip(parts, ("gauss_newton", "residual"), strict=True):
-                values = np.linalg.eigvalsh(jax.jit(lambda part=part, numbers=numbers: dense(part, numbers, float))())
+            matrices = jax.jit(functools.partial(matrices_of, of, kept))(variables, batch)
+            for matrix, name in zip(matrices, ("gauss_newton", "residual"), strict=True):
+                values = np.linalg.eigvalsh(matrix)
                 np.testing.assert_allclose(found[measure.name].sel(hessian=name), values[[0, -1]], rtol=1e-4, atol=1e-9)
     assert abs(found.twin_curvature_whole.sel(hessian="gauss_newton")).max() < 1e-14 < abs(found.unit_curvature_whole).max()

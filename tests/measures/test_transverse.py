@@ -86,7 +86,9 @@ def test_it_is_the_growth_of_twins_that_start_close():
     assert float(results.separation.max()) < 1e-13  # the twins themselves stay tied, but for rounding
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer", ["adam", *(pytest.param(name, marks=pytest.mark.slow) for name in OPTIMIZERS if name != "adam")]
+)
 def test_what_an_optimizer_remembers_is_followed_too(optimizer):
     model, pairs = MLP((4,), 10), {"hidden_0": (0, 1)}
     few = jax.tree.map(lambda array: array[:20], DATA)
@@ -95,6 +97,7 @@ def test_what_an_optimizer_remembers_is_followed_too(optimizer):
     np.testing.assert_allclose(found[..., 0], grown(symmetry, process, pairs, few), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_filters_of_a_convolution():
     model, pairs = CNN((3, 4), 10, (2, 2)), {"conv_0": (0, 1), "conv_1": (0, 1)}
     symmetry, process = training(model, pairs, "adam")
@@ -102,6 +105,7 @@ def test_filters_of_a_convolution():
     np.testing.assert_allclose(found[..., 0], grown(symmetry, process, pairs), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_units_that_are_normalised_while_others_are_dropped():
     model, pairs = MLP((3, 4), 10, batch_norm=True, dropped=("inputs", "hidden_1")), {"hidden_0": (0, 1)}
     symmetry, process = training(model, pairs)
@@ -111,6 +115,7 @@ def test_units_that_are_normalised_while_others_are_dropped():
         transverse(process, symmetry, {"hidden_1": (0, 1)})
 
 
+@pytest.mark.slow
 def test_training_goes_on_as_if_nobody_followed():
     model, pairs = MLP((4,), 10), {"hidden_0": (0, 1)}
     symmetry, process = training(model, pairs, "adamw")

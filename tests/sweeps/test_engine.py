@@ -256,6 +256,7 @@ def test_new_states_take_the_place_of_those_they_come_from():
     assert 2 * state <= (needs(4096) - needs(1024)) / 3072 < 2.5 * state
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not count mappings")
 def test_programs_without_end_pass_through_one_process(monkeypatch):
     """Each has memory mappings, of which Linux grants a process so many; without one more XLA crashes."""

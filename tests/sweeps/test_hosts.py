@@ -90,6 +90,7 @@ def test_a_lost_process_ends_the_job_and_another_number_of_processes_goes_on(alo
     assert manifest["processes"] == 2 and manifest["resumed"][-1]["processes"] == 1
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_where_they_were_stopped(alone, tmp_path):
     workdir = tmp_path / "work"
     processes = start_two(workdir)

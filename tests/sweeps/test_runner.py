@@ -218,7 +218,7 @@ def test_a_crash_at_any_write_leaves_nothing_wrong(finished, tmp_path, monkeypat
     assert_same(tmp_path, outcome(finished))
 
 
-@pytest.mark.parametrize("blocks", [1, 3, 5])
+@pytest.mark.parametrize("blocks", [3, *(pytest.param(blocks, marks=pytest.mark.slow) for blocks in (1, 5))])
 def test_a_disk_that_takes_no_more_is_told_and_the_study_goes_on(tmp_path, blocks):
     """A limit on the size of files, as a full disk is not to be had in a test; the first one does not even hold a manifest."""
     command = ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", sys.executable, "-m", "trials.walking", tmp_path / "work"]
@@ -232,7 +232,7 @@ def test_a_disk_that_takes_no_more_is_told_and_the_study_goes_on(tmp_path, block
     assert bits(tmp_path / "work") == bits(tmp_path / "alone")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_at_the_next_boundary(finished, tmp_path, monkeypatch, number):
     begin, asked = Wave._begin, 0
 

@@ -40,20 +40,34 @@ def is_float(array):
 def check(step, params, symmetry, tolerance=1e-10):
     """Twins of every group at once, each against its whole tangent."""
     step, twins = everyday(step), {name: Twins(group, (0, 1)) for name, group in symmetry.items()}
-    for pair in twins.values():
-        params = tie(params, pair.group, [pair.units])
-    moves = {name: moved(params, twins, name) for name in twins}
-    apart = {name: [pair.difference(pair.arrays(moves[name]))] for name, pair in twins.items()}
+    params, moves, apart = jax.jit(lambda params: tied_and_moved(params, twins), compiler_options=QUICK)(params)
     after, aux, found = jax.jit(lambda *at: pushforward(step, at[0], twins, at[1]), compiler_options=QUICK)(params, apart)
     expected, value = jax.jit(step, compiler_options=QUICK)(params)
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10), after, expected)
     np.testing.assert_allclose(aux, value, rtol=1e-10)
-    for name, pair in twins.items():
-        expected = whole_tangent(step, params, moves[name])
-        for other in (other for key, other in twins.items() if key != name):
-            expected = project(expected, other.group, [other.units])
-        for one, other in zip(found[name][0], pair.difference(pair.arrays(expected)), strict=True):
+    differences = jax.jit(lambda *at: whole_differences(step, *at, twins), compiler_options=QUICK)(params, moves)
+    for name in twins:
+        for one, other in zip(found[name][0], differences[name], strict=True):
             np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def tied_and_moved(params, twins):
+    """Tied twins; a direction for each; and their differences in it."""
+    for pair in twins.values():
+        params = tie(params, pair.group, [pair.units])
+    moves = {name: moved(params, twins, name) for name in twins}
+    return params, moves, {name: [pair.difference(pair.arrays(moves[name]))] for name, pair in twins.items()}
+
+
+def whole_differences(step, params, moves, twins):
+    """Of twins in their own tangent after a step, in which all other twins are made equal."""
+    found = {}
+    for name, pair in twins.items():
+        tangent = whole_tangent(step, params, moves[name])
+        for other in (other for key, other in twins.items() if key != name):
+            tangent = project(tangent, other.group, [other.units])
+        found[name] = pair.difference(pair.arrays(tangent))
+    return found
 
 
 def whole_tangent(step, params, tangent):
@@ -66,7 +80,7 @@ def whole_tangent(step, params, tangent):
         return step(jax.tree.unflatten(structure, [put.get(place, leaf) for place, leaf in enumerate(leaves)]))[0]
 
     at, by = ([leaf for leaf in jax.tree.leaves(tree) if is_float(leaf)] for tree in (params, tangent))
-    _, pushed = jax.jit(lambda at, by: jax.jvp(of_moving, at, by), compiler_options=QUICK)(tuple(at), tuple(by))
+    _, pushed = jax.jvp(of_moving, tuple(at), tuple(by))
     return jax.tree.map(lambda leaf, like: leaf if is_float(like) else jnp.zeros_like(like), pushed, params)
 
 
@@ -125,8 +139,7 @@ def test_what_does_not_tell_twins_apart_is_not_followed():
 
     step, symmetry = descent(function, (inputs,)), discover(function, params, inputs)
     twins = {name: Twins(group, (0, 1)) for name, group in symmetry.items()}
-    moves = {name: moved(params, twins, name) for name in twins}
-    apart = {name: [pair.difference(pair.arrays(moves[name]))] for name, pair in twins.items()}
+    params, moves, apart = jax.jit(lambda params: tied_and_moved(params, twins))(params)
     plainly = operations(step, params)
     assert len(twins) == 2
     assert operations(lambda params, apart: pushforward(step, params, twins, apart), params, apart) < 1.25 * plainly

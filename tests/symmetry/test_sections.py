@@ -60,7 +60,11 @@ STEPS = {
 
 def both(step):
     """The difference that is made of a small one, pushed forward, and by the whole tangent."""
-    params = tie({"w": jnp.asarray(RANDOM.normal(size=(UNITS, ENTRIES)))}, TWINS.group, [TWINS.units])
+    return jax.jit(lambda params: _both(step, params))({"w": RANDOM.normal(size=(UNITS, ENTRIES))})
+
+
+def _both(step, params):
+    params = tie(params, TWINS.group, [TWINS.units])
     move = direction(params, TWINS.group, TWINS.units, jax.random.key(0))
     apart = TWINS.difference(TWINS.arrays(move))
     _, _, found = pushforward(lambda tree: ({"w": step(tree["w"])}, ()), params, {"": TWINS}, {"": [apart]})

@@ -320,9 +320,14 @@ def test_epsilon_zero_moves_nothing():
 def test_perturbing_twins_leaves_those_of_another_group_where_they_were():
     _, variables, _, symmetry = model_case("cnn, flatten")
     first, second = symmetry["conv_0"], symmetry["conv_1"]
-    variables = tie(tie(variables, first, [(0, 1)]), second, [(0, 1)])
-    moved = perturb(variables, first, (0, 1), 0.5, jax.random.key(0), [(second, (0, 1))])
-    moved = perturb(moved, second, (0, 1), 0.25, jax.random.key(1), [(first, (0, 1))])
+
+    @jax.jit
+    def perturbed(variables):
+        variables = tie(tie(variables, first, [(0, 1)]), second, [(0, 1)])
+        variables = perturb(variables, first, (0, 1), 0.5, jax.random.key(0), [(second, (0, 1))])
+        return perturb(variables, second, (0, 1), 0.25, jax.random.key(1), [(first, (0, 1))])
+
+    moved = perturbed(variables)
     np.testing.assert_allclose(distances(moved, first)[0, 1], 0.5, rtol=1e-12)
     np.testing.assert_allclose(distances(moved, second)[0, 1], 0.25, rtol=1e-12)
 
@@ -346,12 +351,13 @@ def test_projecting_is_the_mean_over_permutations_of_a_block(name):
         orders = [np.arange(group.size) for _ in block]
         for turn, order in enumerate(orders):
             order[block] = np.roll(block, turn)  # the cyclic permutations of a block have the same mean as all of them
-        turned = [permute(params, group, order) for order in orders]
-        expected = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *turned)
-        projected = project(params, group, [block])
+        turned = [jax.jit(permute, static_argnums=1)(params, group, order) for order in orders]
+        expected = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *turned)
+        projecting = jax.jit(lambda tree, group=group, block=block: project(tree, group, [block]))
+        projected = projecting(params)
         for one, other in zip(jax.tree.leaves(projected), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-        again = project(projected, group, [block])
+        again = projecting(projected)
         for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(projected), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6)
 

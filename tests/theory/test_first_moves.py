@@ -1,5 +1,6 @@
 """Predicted first moves, against autodiff of the network itself in float64."""
 
+import functools
 import itertools
 
 import jax
@@ -27,12 +28,10 @@ def batches(seed, count, balanced=False):
     return [(random.uniform(0.1, 1, (14, INPUTS)), random.permutation(labels)) for _ in range(count)]
 
 
-def gradients(layers, activation, constant, bias, learning_rate, examples, steps):
-    """The network's own gradients at every step, by autodiff: for each step, a list of (weight, bias) of every layer."""
-    widths = (WIDTH,) * (layers - 1)
-    fill = jax.nn.initializers.constant
-    model = MLP(widths, CLASSES, models.ACTIVATIONS[activation], fill(constant), fill(bias))
-    variables = model.init(jax.random.key(0), jnp.zeros((1, INPUTS)))
+@functools.cache
+def network(layers, activation, width, classes):
+    """The network, and the gradient of its loss, compiled once for all its starts."""
+    model = MLP((width,) * (layers - 1), classes, models.ACTIVATIONS[activation])
 
     @jax.jit
     def gradient(variables, inputs, labels):
@@ -41,18 +40,27 @@ def gradients(layers, activation, constant, bias, learning_rate, examples, steps
 
         return jax.grad(loss)(variables)
 
+    return model, gradient
+
+
+def gradients(layers, activation, constant, bias, learning_rate, examples, steps):
+    """The network's own gradients at every step, by autodiff: for each step, a list of (weight, bias) of every layer."""
+    model, gradient = network(layers, activation, WIDTH, CLASSES)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, INPUTS)))["params"]
+    start = {"kernel": constant, "bias": bias}
+    variables = {layer: {name: np.full(each.shape, start[name]) for name, each in shapes[layer].items()} for layer in shapes}
     found = []
     for step in range(steps):
         inputs, labels = examples[min(step, len(examples) - 1)]
-        change = gradient(variables, inputs, labels)
-        found.append([change["params"][name] for name in model.layers])
+        change = jax.tree.map(np.asarray, gradient({"params": variables}, inputs, labels)["params"])
+        found.append([change[name] for name in model.layers])
         variables = jax.tree.map(lambda entry, slope: entry - learning_rate * slope, variables, change)
     return found
 
 
 def first_above(found, layer, part, floor):
     name = {"weight": "kernel", "bias": "bias"}[part]
-    norms = [float(jnp.linalg.norm(step[layer - 1][name])) for step in found]
+    norms = [np.linalg.norm(step[layer - 1][name]) for step in found]
     return next(((number + 1, norm) for number, norm in enumerate(norms) if norm > floor), (None, None))
 
 

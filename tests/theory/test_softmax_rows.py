@@ -38,7 +38,7 @@ def loss(rows, inputs, labels):
 
 
 def gradient(constant, inputs, labels, classes):
-    return jax.grad(loss)(jnp.full((classes, INPUTS + 1), constant), inputs, labels)
+    return jax.jit(jax.grad(loss))(np.full((classes, INPUTS + 1), constant), inputs, labels)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.7, -3.0])
@@ -102,7 +102,7 @@ def test_the_drop_lies_between_convexity_and_curvature(rate):
 def test_no_curvature_is_above_the_bound():
     inputs, labels = batch(4)
     rows = jnp.asarray(np.random.default_rng(2).normal(size=(4, INPUTS + 1)))
-    hessian = jax.hessian(loss)(rows, inputs, labels).reshape(rows.size, rows.size)
+    hessian = jax.jit(jax.hessian(loss))(rows, inputs, labels).reshape(rows.size, rows.size)
     assert np.linalg.eigvalsh(hessian).max() <= curvature_bound(with_bias(inputs))
 
 

@@ -2,11 +2,14 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.axes import Charges
@@ -73,7 +76,7 @@ def verify(
     """
     if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(params)):
         raise InputError("params holds shapes: to verify takes arrays, though to discover does not")
-    moved = _shaken(params, jax.random.fold_in(key, 0))
+    moved = jax.jit(_shaken)(params, jax.random.fold_in(key, 0))
     projected = _projected(lambda given: outputs(function(given, *inputs)), jax.random.fold_in(key, 1))
     gradient = jax.jit(jax.grad(projected, has_aux=True, allow_int=True)) if _reversible(projected, moved) else None
     evaluate = gradient or jax.jit(lambda given: (None, projected(given)[1]))
@@ -111,8 +114,9 @@ def verify(
 
 def _permuting(group: UnitGroup, key: jax.Array) -> tuple[Change, Change]:
     """Permutes a group at random, and back."""
-    orders = _orders(group, key)
-    return lambda tree: permute_each(tree, group, orders), lambda tree: permute_each(tree, group, jnp.argsort(orders, axis=-1))
+    orders = jax.jit(functools.partial(_orders, group))(key)
+    permuted = jax.jit(lambda tree, orders: permute_each(tree, group, orders))
+    return lambda tree: permuted(tree, orders), lambda tree: permuted(tree, jnp.argsort(orders, axis=-1))
 
 
 def _multiplying(group: UnitGroup, every: Sequence[Charges], factors: jax.Array) -> Change:
@@ -123,7 +127,7 @@ def _multiplying(group: UnitGroup, every: Sequence[Charges], factors: jax.Array)
             tree = rescale(tree, group, charges, factors[number])
         return tree
 
-    return change
+    return jax.jit(change)
 
 
 def _orders(group: UnitGroup, key: jax.Array) -> jax.Array:
@@ -171,25 +175,34 @@ def _reversible(projected: Callable[[PyTree], tuple[jax.Array, Any]], params: Py
 
 
 def _shaken(params: PyTree, key: jax.Array) -> PyTree:
-    def shake(number: int, leaf: jax.Array) -> jax.Array:
-        if not _is_inexact(leaf):
-            return leaf
-        by, zero = jax.random.split(jax.random.fold_in(key, number))
-        factors = jax.random.uniform(by, leaf.shape, leaf.real.dtype, 0.5, 1.5).astype(leaf.dtype)
-        return jnp.where(leaf == 0, jax.random.normal(zero, leaf.shape, leaf.dtype) / 10, leaf * factors)
+    def shake(leaf: jax.Array, factors: jax.Array, *zeros: jax.Array) -> jax.Array:
+        real, imaginary = (zero.astype(leaf.real.dtype) / 10 for zero in zeros)
+        zero = lax.complex(real, imaginary) if jnp.iscomplexobj(leaf) else real
+        return jnp.where(leaf == 0, zero, leaf * factors.astype(leaf.dtype))
 
-    leaves, tree = jax.tree.flatten(params)
-    return jax.tree.unflatten(tree, [shake(number, jnp.asarray(leaf)) for number, leaf in enumerate(leaves)])
+    factor, *parts = jax.random.split(key, 3)
+    factors = _drawn(functools.partial(jax.random.uniform, minval=0.5, maxval=1.5), factor, params)
+    return _inexact_alone(shake, params, factors, *(_drawn(jax.random.normal, part, params) for part in parts))
 
 
 def _jolted(params: PyTree, eps: float, key: jax.Array) -> PyTree:
     """The parameters with each number moved as far as rounding may, up or down."""
 
-    def jolt(number: int, leaf: jax.Array) -> jax.Array:
-        if not _is_inexact(leaf):
-            return leaf
-        way = jax.random.rademacher(jax.random.fold_in(key, number), leaf.shape, leaf.real.dtype)
-        return leaf * (1 + jnp.asarray(eps, leaf.real.dtype) * way).astype(leaf.dtype)
+    def jolt(leaf: jax.Array, way: jax.Array) -> jax.Array:
+        return leaf * (1 + jnp.asarray(eps, leaf.real.dtype) * way.astype(leaf.real.dtype)).astype(leaf.dtype)
 
+    return _inexact_alone(jolt, params, _drawn(jax.random.rademacher, key, params))
+
+
+def _drawn(draw: Callable[[jax.Array, Sequence[int]], jax.Array], key: jax.Array, params: PyTree) -> PyTree:
+    """A real number for each entry; all in one draw, since XLA takes long to compile one for each array."""
     leaves, tree = jax.tree.flatten(params)
-    return jax.tree.unflatten(tree, [jolt(number, leaf) for number, leaf in enumerate(leaves)])
+    ends = np.cumsum([0, *(np.size(leaf) for leaf in leaves)])
+    drawn = draw(key, (int(ends[-1]),))
+    parts = (drawn[start:end] for start, end in itertools.pairwise(ends))
+    return jax.tree.unflatten(tree, [part.reshape(np.shape(leaf)) for part, leaf in zip(parts, leaves, strict=True)])
+
+
+def _inexact_alone(change: Callable[..., jax.Array], params: PyTree, *drawn: PyTree) -> PyTree:
+    """Changes arrays by what was drawn for them, and leaves whole numbers alone."""
+    return jax.tree.map(lambda leaf, *by: change(leaf, *by) if _is_inexact(leaf) else leaf, params, *drawn)
