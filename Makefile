@@ -35,8 +35,8 @@ test: $(VENV)/test
 test-slow: $(VENV)/test
 	$(BIN)/pytest -n 2 -m slow
 
-# all tests there are, and every study, small
-test-all: test test-slow smoke
+# all tests there are, in which every study is run, small
+test-all: test test-slow
 
 # the suite again, with the oldest versions that are supported
 test-oldest: $(VENV)_oldest/test
