@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 STUDIES := $(basename $(notdir $(wildcard configs/*.py)))
 
-.PHONY: study smoke answers test test-slow test-all test-oldest bench bench-whole chaos damage devices determinism waves clean
+.PHONY: study smoke answers test test-slow test-studies test-all test-oldest bench bench-whole chaos damage devices determinism waves clean
 
 study: $(VENV)/study
 	$(BIN)/python -m symmetry_jax run --config=configs/near_identical_filters.py --workdir=$(WORKDIR)
@@ -35,7 +35,11 @@ test: $(VENV)/test
 test-slow: $(VENV)/test
 	$(BIN)/pytest -n 2 -m slow
 
-# all tests there are, in which every study is run, small
+# those among them that run every study from end to end, small
+test-studies: $(VENV)/test
+	$(BIN)/pytest -n 2 -m slow tests/experiments
+
+# all tests there are
 test-all: test test-slow
 
 # the suite again, with the oldest versions that are supported
