@@ -135,9 +135,26 @@ def test_gradients_of_complex_outputs_are_compared():
     assert found.outputs < 1e-5 and found.gradients > 1e-2
 
 
-def test_complex_parameters_are_moved():
+@pytest.mark.parametrize("value", [0, 1, 1j])
+def test_complex_parameters_are_moved(value):
     """At a start at which all units are equal."""
-    params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, jnp.complex64), PARAMS)
+    params = jax.tree.map(lambda leaf: jnp.full(leaf.shape, value, jnp.complex64), PARAMS)
     for group, right in ((RIGHT, True), (WRONG, False)):
         found = errors(group, network, params, INPUTS.astype(jnp.complex64))
         assert (found.outputs < 1e-5) is right and (found.gradients < 1e-5) is right
+
+
+def test_a_function_without_parameters_has_nothing_to_verify():
+    assert verify(Symmetry(()), lambda params, x: 2 * x, {}, INPUTS, key=KEY) == {}
+
+
+@pytest.mark.parametrize("kind", [jnp.float16, jnp.bfloat16])
+def test_parameters_of_several_kinds_are_moved_each_in_its_own(kind):
+    """Whole numbers among them stay as they are."""
+    params = {**PARAMS, "v": jnp.zeros((4, 2), kind), "count": jnp.arange(3), "none": jnp.zeros((0, 2))}
+
+    def function(params, x):
+        return network({**params, "v": params["v"].astype(jnp.float32)}, x), params["count"]
+
+    found, wrong = errors(RIGHT, function, params, INPUTS), errors(WRONG, function, params, INPUTS)
+    assert found.outputs < 1e-5 and found.gradients < 1e-2 and wrong.outputs > 0.1
