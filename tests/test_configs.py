@@ -11,7 +11,6 @@ from symmetry_jax.sweeps.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
-TRACED = 5  # programs of a study, at most: some have hundreds that differ in a width
 
 
 def load(path, preset=""):
@@ -28,13 +27,14 @@ def near_identical(**changes):
     return config
 
 
-@pytest.mark.parametrize("preset", ["", "smoke", pytest.param("full", marks=pytest.mark.slow)])
+# programs of a study are traced, at most so many: some have hundreds that differ in a width
+@pytest.mark.parametrize("preset, traced", [("", 5), ("smoke", 24), pytest.param("full", 24, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_preset_builds(path, preset):
+def test_every_preset_builds(path, preset, traced):
     config = load(path, preset)
     programs = load_study(config.study).build(config)
     assert programs and config.study == path.stem
-    for program in programs[:: -(-len(programs) // TRACED)]:
+    for program in programs[:: -(-len(programs) // traced)]:
         assert Engine(program, 8).shapes
 
 

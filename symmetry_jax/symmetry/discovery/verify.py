@@ -114,9 +114,8 @@ def verify(
 
 def _permuting(group: UnitGroup, key: jax.Array) -> tuple[Change, Change]:
     """Permutes a group at random, and back."""
-    orders = jax.jit(functools.partial(_orders, group))(key)
-    permuted = jax.jit(lambda tree, orders: permute_each(tree, group, orders))
-    return lambda tree: permuted(tree, orders), lambda tree: permuted(tree, jnp.argsort(orders, axis=-1))
+    orders, permuted = _orders(group, key), jax.jit(permute_each, static_argnums=1)
+    return lambda tree: permuted(tree, group, orders), lambda tree: permuted(tree, group, jnp.argsort(orders, axis=-1))
 
 
 def _multiplying(group: UnitGroup, every: Sequence[Charges], factors: jax.Array) -> Change:
@@ -130,6 +129,7 @@ def _multiplying(group: UnitGroup, every: Sequence[Charges], factors: jax.Array)
     return jax.jit(change)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _orders(group: UnitGroup, key: jax.Array) -> jax.Array:
     alike = jnp.broadcast_to(jnp.arange(group.size), (*(outer.size for outer in group.inside), group.size))
     return jax.random.permutation(key, alike, axis=-1, independent=True)
