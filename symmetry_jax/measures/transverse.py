@@ -11,8 +11,9 @@ which over the number of steps is the transverse (Lyapunov) exponent (several ta
 """
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +23,9 @@ from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Sta
 from symmetry_jax.learning.starts import Pairs
 from symmetry_jax.learning.streams import Stream, draw_key
 from symmetry_jax.symmetry.axes import TRAINED
-from symmetry_jax.symmetry.pushforward import Difference, Twins, pushforward
+from symmetry_jax.symmetry.pushforward import Difference, Pushforward, Twins
 from symmetry_jax.symmetry.separation import norm
-from symmetry_jax.symmetry.units import Symmetry, direction, tie
+from symmetry_jax.symmetry.units import Symmetry, UnitGroup, direction, leaves, tie
 
 
 @jax.tree_util.register_dataclass
@@ -52,10 +53,13 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
 
     What does not tell a pair apart is not followed, which makes a step cheaper the more units there are.
 
-    Three things are believed. The step treats twins alike, unless the process names an obstacle: noise of each unit's own would
-    take tied units apart. What the process remembers lies in arrays of the parameters' shapes, and starts alike for both twins,
-    as moments that are 0 do; a copy of the parameters does not. And its derivative is finite: that of Adam's square root is not
-    where a gradient is exactly 0, without an `eps_root`, and the run is then frozen as if it had diverged.
+    Where units lie in what the process remembers is read off its step, in whatever form: moments, copies of the parameters,
+    flat vectors, means of rows. What it remembers at its start may depend on the parameters, if `init` goes on from `previous`.
+
+    Two things are believed. The step treats twins alike, unless the process names an obstacle: noise of each unit's own would
+    take tied units apart; and where that is not proved (a step that sorts), what is remembered lies in arrays that are named
+    and shaped like the parameters. And its derivative is finite: that of Adam's square root is not where a gradient is exactly
+    0, without an `eps_root`, and the run is then frozen as if it had diverged.
 
     Args:
         process: what is followed; its step is differentiable in its variables and in what it remembers.
@@ -65,7 +69,7 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
 
     Raises:
         InputError: for fewer than 1 direction, or more than a unit has numbers; if a source of noise in the process lets no
-            difference be followed.
+            difference be followed, or it remembers units in a form in which they cannot be moved apart.
     """
     reasons = [obstacle.reason for obstacle in process.obstacles if not obstacle.groups or {*obstacle.groups} & {*pairs}]
     if reasons:
@@ -73,17 +77,26 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
     if directions < 1:
         raise InputError(f"directions={directions}: at least 1")
 
+    def move(data: PyTree, hparams: Hparams, stopped: jax.Array, step: jax.Array, whole: _Whole) -> Pushforward:
+        def after(before: _Whole) -> tuple[_Whole, PyTree]:
+            state, aux = process.step(State(before.variables, before.memory, stopped), data, hparams, step)
+            return _Whole(state.variables, state.memory), aux
+
+        twins = {name: Twins(symmetry[name].within(_Whole(whole.variables, ())), units) for name, units in pairs.items()}
+        return Pushforward(after, whole, twins, _is_remembered, lambda name: _named(symmetry[name], whole))
+
     def init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
         begun = process.init(data, hparams, previous)
         whole = _Whole(begun.variables, begun.memory)
-        twins = _twins(whole, symmetry, pairs)
+        twins = move(data, hparams, begun.stopped, jnp.int32(0), whole).twins
         for pair in twins.values():
             whole = tie(whole, pair.group, [pair.units])
-        blank = jax.tree.map(jnp.zeros_like, whole)
+        remember = functools.partial(_remembered, process, data, hparams, previous or State(whole.variables, whole.memory))
 
         def draw(name: str, place: int) -> Difference:
             apart = _draw(whole.variables, symmetry, pairs, name, hparams["seed"], place)
-            return twins[name].difference(twins[name].arrays(dataclasses.replace(blank, variables=apart)))
+            moved = _Whole(apart, _moves(remember, whole.variables, apart))
+            return twins[name].difference(twins[name].arrays(moved))
 
         drawn = {name: [draw(name, place) for place in range(directions)] for name in pairs}
         trained = _trained(twins, whole)
@@ -98,14 +111,9 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
     def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
         seen: Followed = state.memory
         whole = _Whole(state.variables, seen.memory)
-        twins = _twins(whole, symmetry, pairs)
-
-        def move(before: _Whole) -> tuple[_Whole, PyTree]:
-            after, aux = process.step(State(before.variables, before.memory, state.stopped), data, hparams, step)
-            return _Whole(after.variables, after.memory), aux
-
-        after, aux, pushed = pushforward(move, whole, twins, seen.tangents)
-        tangents, lengths = _renew(pushed, _trained(twins, whole))
+        push = move(data, hparams, state.stopped, step, whole)
+        after, aux, pushed = push(whole, seen.tangents)
+        tangents, lengths = _renew(pushed, _trained(push.twins, whole))
         growth = {name: seen.log_growth[name] + jnp.log(_or_one(each)) for name, each in lengths.items()}
         return State(after.variables, Followed(after.memory, tangents, growth, _positive(lengths))), aux
 
@@ -136,16 +144,51 @@ class _Whole:
     memory: PyTree
 
 
-def _twins(whole: _Whole, symmetry: Symmetry, pairs: Pairs) -> dict[str, Twins]:
-    """The twins of each group in all arrays of a state."""
-    return {name: Twins(symmetry[name].within(whole), units) for name, units in pairs.items()}
+def _is_remembered(path: str) -> bool:
+    return not path.startswith("variables/")
+
+
+def _named(group: UnitGroup, whole: _Whole) -> UnitGroup:
+    """The group in all arrays of a state that are named like those that carry the units.
+
+    Raises:
+        InputError: if one has another shape, so that its axes need not be theirs.
+    """
+    arrays, named = dict(leaves(whole)), group.within(whole)
+    for path in {axis.path for axis in named.axes}:
+        like = next(axis.path for axis in group.axes if f"/{path}".endswith(f"/{axis.path}"))
+        shape, wanted = arrays[path].shape, arrays[f"variables/{like}"].shape
+        if shape != wanted:
+            raise InputError(
+                f"{path} of shape {shape}: where it holds units of {group.name!r} is not known, unlike in {wanted}"
+            )
+    return named
+
+
+def _remembered(process: Process, data: PyTree, hparams: Hparams, previous: State, variables: PyTree) -> PyTree:
+    """What a process remembers that starts in these variables."""
+    return process.init(data, hparams, dataclasses.replace(previous, variables=variables)).memory
+
+
+def _moves(function: Callable[[PyTree], PyTree], variables: PyTree, apart: PyTree) -> PyTree:
+    """How what is made of variables moves with them; 0 where it is whole numbers."""
+    arrays, structure = jax.tree.flatten(variables)
+    moving = [place for place, array in enumerate(arrays) if jnp.issubdtype(array.dtype, jnp.inexact)]
+
+    def made(moved: Sequence[jax.Array]) -> PyTree:
+        put = dict(zip(moving, moved, strict=True))
+        return function(jax.tree.unflatten(structure, [put.get(place, array) for place, array in enumerate(arrays)]))
+
+    moves = jax.tree.leaves(apart)
+    result, moved = jax.jvp(made, ([arrays[place] for place in moving],), ([moves[place] for place in moving],))
+    return jax.tree.map(lambda array, by: by if by.dtype == array.dtype else jnp.zeros_like(array), result, moved)
 
 
 def _trained(twins: Mapping[str, Twins], whole: _Whole) -> dict[str, list[bool]]:
     """For each pair, which of the arrays that carry the units are trained."""
     roles = {name: {axis.path: axis.role for axis in pair.group.axes} for name, pair in twins.items()}
     return {
-        name: [path.startswith("variables/") and roles[name][path] in TRAINED for path, _ in pair.arrays(whole)]
+        name: [not _is_remembered(path) and roles[name][path] in TRAINED for path, _ in pair.arrays(whole)]
         for name, pair in twins.items()
     }
 
@@ -173,9 +216,9 @@ def _orthonormal(tangents: Sequence[Difference], trained: Sequence[bool]) -> tup
     for tangent in tangents:
         for earlier in [*done, *done]:  # once more takes away what rounding left
             share = jnp.dot(_vector(tangent, trained), _vector(earlier, trained))
-            tangent = [part - share * other for part, other in zip(tangent, earlier, strict=True)]
+            tangent = [part - share.astype(part.dtype) * other for part, other in zip(tangent, earlier, strict=True)]
         length = norm(_vector(tangent, trained))
-        done.append([part / _or_one(length) for part in tangent])
+        done.append([part / _or_one(length).astype(part.dtype) for part in tangent])
         lengths.append(length)
     return done, jnp.stack(lengths)
 

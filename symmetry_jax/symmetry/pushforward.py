@@ -15,22 +15,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 from symmetry_jax.symmetry.axes import ROLES
-from symmetry_jax.symmetry.discovery.equations import Findings
-from symmetry_jax.symmetry.discovery.layouts import Factor, Product, Ranges, factors, free, resolved, unify
-from symmetry_jax.symmetry.discovery.operands import Operand
-from symmetry_jax.symmetry.discovery.reading import follow
-from symmetry_jax.symmetry.discovery.sources import Reason
 from symmetry_jax.symmetry.programs import compute, flat_program, read
-from symmetry_jax.symmetry.sections import Cut, Derivative, Moves, Place, differentiate, differentiate_sections, places
+from symmetry_jax.symmetry.sections import Cut, Derivative, Moves, differentiate, differentiate_sections
 from symmetry_jax.symmetry.separation import difference, displace
 from symmetry_jax.symmetry.units import PyTree, UnitGroup, leaves, project
+from symmetry_jax.symmetry.whereabouts import Whereabouts, whereabouts
 
 Difference = Sequence[jax.Array]  # one unit minus another in each array that carries them: vectors, in the order of leaves
-
-UNFIT = Reason("units are said to lie where they do not")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,100 +56,71 @@ class Twins:
         ]
 
 
-def pushforward(
-    function: Callable[[PyTree], tuple[PyTree, PyTree]],
-    tree: PyTree,
-    twins: Mapping[str, Twins],
-    differences: Mapping[str, Sequence[Difference]],
-) -> tuple[PyTree, PyTree, dict[str, list[Difference]]]:
-    """The results of a function, and the differences between twins to which it takes infinitesimal ones.
+class Pushforward:
+    """A function from a tree to one of the same arrays, which takes small differences between twins along.
 
     Args:
-        function: from a tree to one of the same arrays, and anything else.
-        tree: arrays in which the twins are equal.
+        function: from the tree to one of the same arrays, and anything else.
+        tree: such arrays.
         twins: by name, of groups of the tree.
-        differences: for each pair any number of them, each for all arrays that carry the units.
+        sought: of an array's path, whether the program is asked where the units lie in it: an optimizer's moments, in whatever
+            form it keeps them. In all others the groups name every place.
+        believed: by name, the group in all arrays, where the program does not show it: it is not proved to treat all units
+            alike, or only if more than these are permuted.
 
-    Returns:
-        The tree that the function makes, what else it returns, and the differences in that tree.
-    """
-    program, shapes = flat_program(function, tree)
-    travels = {
-        name: [_Travel(twins[name], units, program.jaxpr, tree, apart) for apart in differences[name]]
-        for name, units in _whereabouts(program, tree, twins).items()
-    }
-    values = dict(zip(program.jaxpr.constvars, program.consts, strict=True))
-    values.update(zip(program.jaxpr.invars, jax.tree.leaves(tree), strict=True))
-    for line in program.jaxpr.eqns:
-        operands = [read(values, atom) for atom in line.invars]
-        found = [travel.pass_through(line, operands) for travel in itertools.chain(*travels.values())]
-        # what was differentiated whole was computed with it: XLA would not see that a loop is the same
-        computed = next((results for results in found if results is not None), None)
-        values.update(zip(line.outvars, computed or compute(program.jaxpr, line, operands), strict=True))
-    results = [read(values, atom) for atom in program.jaxpr.outvars]
-    after, aux = jax.tree.unflatten(jax.tree.structure(shapes), results)
-    beside = {name: [other for key, other in twins.items() if key != name] for name in twins}
-    return after, aux, {name: [travel.arrive(after, beside[name]) for travel in travels[name]] for name in twins}
+    Attributes:
+        twins: by name, of groups that name every array which carries the units.
 
-
-class _Whereabouts:
-    """Where the units of a group lie in the arrays of a program.
-
-    Args:
-        layouts: of the arrays.
-        factor: the index of the units in them; None where the program is not proved to treat all alike.
+    Raises:
+        InputError: if an array carries units in a way in which they cannot be moved apart.
     """
 
-    def __init__(self, layouts: Mapping[Any, Operand], factor: Factor | None) -> None:
-        self._layouts, self._factor = layouts, factor
-        self._known: dict[Any, tuple[Place, ...]] = {}
+    def __init__(
+        self,
+        function: Callable[[PyTree], tuple[PyTree, PyTree]],
+        tree: PyTree,
+        twins: Mapping[str, Twins],
+        sought: Callable[[str], bool] = lambda path: False,
+        believed: Callable[[str], UnitGroup] | None = None,
+    ) -> None:
+        self._program, self._shapes = flat_program(function, tree)
+        self._units = whereabouts(self._program, tree, {name: pair.group for name, pair in twins.items()})
 
-    def carry(self, atom: Any) -> bool:
-        """Whether an array may tell the units apart."""
-        return not isinstance(atom, Literal) and (self._factor is None or bool(self._places(atom)))
+        def everywhere(name: str, group: UnitGroup) -> UnitGroup:
+            shown = self._units[name].everywhere(group, tree, self._program.jaxpr.invars, sought)
+            return shown or (believed(name) if believed else group)
 
-    def place(self, atom: Any) -> Place | None:
-        """The axis of an array that the units lie along, if it is one."""
-        if not self.carry(atom) or self._factor is None:
-            return None
-        first, *more = self._places(atom)
-        return None if more else first
+        self.twins = {name: Twins(everywhere(name, pair.group), pair.units) for name, pair in twins.items()}
 
-    def along_one(self, atom: Any) -> bool:
-        """Whether an array carries the units along one axis at most."""
-        return not self.carry(atom) or self.place(atom) is not None
+    def __call__(
+        self, tree: PyTree, differences: Mapping[str, Sequence[Difference]]
+    ) -> tuple[PyTree, PyTree, dict[str, list[Difference]]]:
+        """The results of the function, and the differences between twins to which it takes infinitesimal ones.
 
-    def _places(self, variable: Any) -> tuple[Place, ...]:
-        if variable not in self._known:
-            assert self._factor is not None
-            self._known[variable] = places(self._layouts[variable].axes, self._factor)
-        return self._known[variable]
+        Args:
+            tree: arrays in which the twins are equal.
+            differences: for each pair any number of them, each for all arrays that carry the units.
 
-
-def _whereabouts(program: ClosedJaxpr, tree: PyTree, twins: Mapping[str, Twins]) -> dict[str, _Whereabouts]:
-    """Where the twins' units lie in a program from a tree to such a tree, as far as it is proved to treat all alike."""
-    arrays = {path: Operand(tuple(free(size) for size in array.shape)) for path, array in leaves(tree)}
-    indices = {name: Factor(pair.group.size) for name, pair in twins.items()}
-    for name, pair in twins.items():
-        for axis in pair.group.axes:
-            layout = arrays[axis.path].axes[axis.axis]
-            units = Product((free(axis.outer), indices[name], free(axis.inner)))
-            unify(layout, Ranges((free(axis.start), units, free(layout.size - axis.start - units.size))), UNFIT)
-    results, findings = follow(program, list(arrays.values()))
-    for before, after in zip(arrays.values(), results[: len(arrays)], strict=True):
-        after.use_as_numbers(UNFIT)
-        for one, other in zip(before.axes, after.axes, strict=True):
-            unify(one, other, UNFIT)
-    for (base, _, _), member in findings.members.items():
-        unify(base, member, UNFIT)
-    return {name: _Whereabouts(findings.operands, _proved(index, findings)) for name, index in indices.items()}
-
-
-def _proved(index: Factor, findings: Findings) -> Factor | None:
-    """What an index has turned out to be, if units may be permuted whatever happens: equal ones are no exception."""
-    factor = resolved(index)
-    conditional = {one for condition in findings.conditions for one in factors(condition.axis)}
-    return factor if isinstance(factor, Factor) and factor.rigid is None and factor not in conditional else None
+        Returns:
+            The tree that the function makes, what else it returns, and the differences in that tree.
+        """
+        program = self._program
+        travels = {
+            name: [_Travel(pair, self._units[name], program.jaxpr, tree, apart) for apart in differences[name]]
+            for name, pair in self.twins.items()
+        }
+        values = dict(zip(program.jaxpr.constvars, program.consts, strict=True))
+        values.update(zip(program.jaxpr.invars, jax.tree.leaves(tree), strict=True))
+        for line in program.jaxpr.eqns:
+            operands = [read(values, atom) for atom in line.invars]
+            found = [travel.pass_through(line, operands) for travel in itertools.chain(*travels.values())]
+            # what was differentiated whole was computed with it: XLA would not see that a loop is the same
+            computed = next((results for results in found if results is not None), None)
+            values.update(zip(line.outvars, computed or compute(program.jaxpr, line, operands), strict=True))
+        results = [read(values, atom) for atom in program.jaxpr.outvars]
+        after, aux = jax.tree.unflatten(jax.tree.structure(self._shapes), results)
+        beside = {name: [other for key, other in self.twins.items() if key != name] for name in self.twins}
+        return after, aux, {name: [travel.arrive(after, beside[name]) for travel in travels[name]] for name in travels}
 
 
 class _Travel:
@@ -169,7 +134,7 @@ class _Travel:
         apart: the difference there.
     """
 
-    def __init__(self, pair: Twins, units: _Whereabouts, program: Jaxpr, tree: PyTree, apart: Difference) -> None:
+    def __init__(self, pair: Twins, units: Whereabouts, program: Jaxpr, tree: PyTree, apart: Difference) -> None:
         self._pair, self._units, self._program = pair, units, program
         # tangents: sections at the first of the twins where the units lie along one axis, else whole; none where nothing moves
         self._moves: dict[Any, jax.Array] = {}

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+import optax.contrib
 import pytest
 from jax.flatten_util import ravel_pytree
 
@@ -49,7 +51,7 @@ def training(model, pairs, optimizer="sgd", breakers=NOISE, minibatches="per_see
     symmetry = model.symmetry(DATA.shape)
     start = near_tied(draw(model, INITIALIZERS["lecun"]), symmetry, pairs)
     task = classification(model, 16, minibatches)
-    return symmetry, descend(task, OPTIMIZERS[optimizer], start, SCHEDULES[schedule], breakers=breakers)
+    return symmetry, descend(task, OPTIMIZERS.get(optimizer, optimizer), start, SCHEDULES[schedule], breakers=breakers)
 
 
 def grown(symmetry, process, pairs, data=DATA):
@@ -95,6 +97,34 @@ def test_what_an_optimizer_remembers_is_followed_too(optimizer):
     symmetry, process = training(model, pairs, optimizer, (), "full", "constant")
     found, _ = followed(symmetry, process, pairs, data=few)
     np.testing.assert_allclose(found[..., 0], grown(symmetry, process, pairs, few), atol=2e-6)
+
+
+def downhill(direction):
+    """An optax optimizer that subtracts, as one of ours."""
+    return lambda hparams: optax.chain(direction, optax.scale(-1.0))
+
+
+FORMS = {
+    "copies of the parameters, in flat vectors": downhill(
+        optax.flatten(optax.contrib.schedule_free(optax.sgd(0.1), 0.1, b1=0.9))
+    ),
+    "means of rows": downhill(optax.adafactor(0.01, min_dim_size_to_factor=2)),
+    "a number of earlier steps": lambda hparams: optax.scale_by_lbfgs(3),
+}
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["copies of the parameters, in flat vectors", *(pytest.param(one, marks=pytest.mark.slow) for one in list(FORMS)[1:])],
+)
+def test_what_is_remembered_is_followed_in_whatever_form(form):
+    model, pairs = MLP((4,), 10), {"hidden_0": (0, 1)}
+    few = jax.tree.map(lambda array: array[:20], DATA)
+    symmetry, process = training(model, pairs, FORMS[form], (), "full", "constant")
+    found, _ = followed(symmetry, process, pairs, data=few)
+    expected = grown(symmetry, process, pairs, few)
+    np.testing.assert_allclose(found[..., 0], expected, atol=2e-6)
+    assert abs(expected[..., -1]).min() > 1e-4
 
 
 @pytest.mark.slow
@@ -224,6 +254,35 @@ def test_what_cannot_be_followed_is_refused_with_the_reason(breaker, reason):
     symmetry, process = training(MLP((3,), 10), pairs, breakers=(*NOISE, breaker))
     with pytest.raises(InputError, match=f"the transverse exponent cannot be followed: .*{reason}"):
         transverse(process, symmetry, pairs)
+
+
+def test_memory_in_which_units_cannot_be_told_is_refused():
+    """Flattened weights among units; and copies of another shape, in a step that names the first of equal units."""
+
+    def process(memory, step):
+        return Process(lambda data, hparams, previous=None: State({"w": jnp.ones((2, 2))}, memory), step)
+
+    def flattened(state, data, hparams, step):
+        total = state.memory + (state.variables["w"] @ jnp.tanh(state.variables["w"])).ravel()
+        return State({"w": total.reshape(2, 2)}, total), ()
+
+    def ordered(state, data, hparams, step):
+        return State({"w": jnp.sort(state.variables["w"], axis=0)}, {"w": state.memory["w"] + state.variables["w"][None]}), ()
+
+    among = Symmetry((UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"), UnitAxis("w", 1, "fan-out"))),))
+    rows = Symmetry((UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"),)),))
+    pairs = {"unit": (0, 1)}
+    for symmetry, memory, step, message in (
+        (among, jnp.zeros(4), flattened, "memory: axis 0 holds weights between the units of 'unit', flattened: not followed"),
+        (
+            rows,
+            {"w": jnp.zeros((3, 2, 2))},
+            ordered,
+            r"memory/w of shape \(3, 2, 2\): where it holds units of 'unit' is not known",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            sweep(transverse(process(memory, step), symmetry, pairs), [log_growth(pairs)], {"seed": [0]}, 2)
 
 
 def test_ties_are_held_after_following():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symmetry_jax import discover, tie
-from symmetry_jax.symmetry.pushforward import Twins, pushforward
+from symmetry_jax.symmetry.pushforward import Pushforward, Twins
 from symmetry_jax.symmetry.units import direction, project
 from tests.symmetry.discovery.random_networks import INPUTS, TOKENS, network
 from tests.symmetry.discovery.zoo import ALL, linen, plain
@@ -41,7 +41,7 @@ def check(step, params, symmetry, tolerance=1e-10):
     """Twins of every group at once, each against its whole tangent."""
     step, twins = everyday(step), {name: Twins(group, (0, 1)) for name, group in symmetry.items()}
     params, moves, apart = jax.jit(lambda params: tied_and_moved(params, twins), compiler_options=QUICK)(params)
-    after, aux, found = jax.jit(lambda *at: pushforward(step, at[0], twins, at[1]), compiler_options=QUICK)(params, apart)
+    after, aux, found = jax.jit(lambda *at: Pushforward(step, at[0], twins)(*at), compiler_options=QUICK)(params, apart)
     expected, value = jax.jit(step, compiler_options=QUICK)(params)
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10), after, expected)
     np.testing.assert_allclose(aux, value, rtol=1e-10)
@@ -142,7 +142,7 @@ def test_what_does_not_tell_twins_apart_is_not_followed():
     params, moves, apart = jax.jit(lambda params: tied_and_moved(params, twins))(params)
     plainly = operations(step, params)
     assert len(twins) == 2
-    assert operations(lambda params, apart: pushforward(step, params, twins, apart), params, apart) < 1.25 * plainly
+    assert operations(lambda params, apart: Pushforward(step, params, twins)(params, apart), params, apart) < 1.25 * plainly
     assert operations(lambda params, by: jax.jvp(lambda at: step(at)[0], (params,), (by,)), params, moves["w1"]) > 2 * plainly
 
 

@@ -9,7 +9,7 @@ from jax import lax
 from symmetry_jax import UnitAxis, UnitGroup, tie
 from symmetry_jax.learning.convolution import convolve
 from symmetry_jax.symmetry import pushforward as pushing
-from symmetry_jax.symmetry.pushforward import Twins, pushforward
+from symmetry_jax.symmetry.pushforward import Pushforward, Twins
 from symmetry_jax.symmetry.units import direction
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -67,7 +67,7 @@ def _both(step, params):
     params = tie(params, TWINS.group, [TWINS.units])
     move = direction(params, TWINS.group, TWINS.units, jax.random.key(0))
     apart = TWINS.difference(TWINS.arrays(move))
-    _, _, found = pushforward(lambda tree: ({"w": step(tree["w"])}, ()), params, {"": TWINS}, {"": [apart]})
+    _, _, found = Pushforward(lambda tree: ({"w": step(tree["w"])}, ()), params, {"": TWINS})(params, {"": [apart]})
     _, expected = jax.jvp(step, (params["w"],), (move["w"],))
     return found[""][0], TWINS.difference([("w", expected)])
 
