@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import matplotlib as mpl
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
@@ -23,6 +24,7 @@ from symmetry_jax.sweeps.workdir import read_config, read_manifest
 CLAIMS = "claims.json"
 FOLDER = "report"
 PAGE = "index.html"
+DRAWN = (1e-200, 1e200)  # of a logarithmic axis: matplotlib rounds far beyond to a tick, which has to be a number too
 
 STYLE: Any = {
     "figure.constrained_layout.use": True,
@@ -77,7 +79,7 @@ def claim_line(claim: Claim) -> str:
 
 def _draw(picture: Picture, folder: Path) -> dict[str, str]:
     """Saves a figure as a file and returns it as data for the page."""
-    _show_what_is_empty(picture.figure)
+    _make_drawable(picture.figure)
     stream = io.BytesIO()
     picture.figure.savefig(stream, format="png")
     plt.close(picture.figure)
@@ -89,14 +91,22 @@ def _draw(picture: Picture, folder: Path) -> dict[str, str]:
     }
 
 
-def _show_what_is_empty(figure: Figure) -> None:
-    """Makes axes linear along which there is nothing to draw, where all runs diverged at once, say: logarithmic ones fail."""
+def _make_drawable(figure: Figure) -> None:
+    """Mends logarithmic axes that would fail.
+
+    One along which there is nothing, where all runs diverged at once, say, becomes linear; and one that reaches beyond
+    `DRAWN`, whose ticks would not be numbers, ends there.
+    """
     for panel in figure.axes:
-        across, up = panel.get_shared_x_axes().get_siblings(panel), panel.get_shared_y_axes().get_siblings(panel)
-        if panel.get_xscale() == "log" and not any(math.isfinite(one.xaxis.get_minpos()) for one in across):
-            panel.set_xscale("linear")
-        if panel.get_yscale() == "log" and not any(math.isfinite(one.yaxis.get_minpos()) for one in up):
-            panel.set_yscale("linear")
+        shared = {"x": panel.get_shared_x_axes(), "y": panel.get_shared_y_axes()}
+        for name, axis in (("x", panel.xaxis), ("y", panel.yaxis)):
+            sharing = [getattr(one, f"{name}axis") for one in shared[name].get_siblings(panel)]
+            if axis.get_scale() != "log":
+                continue
+            if not any(math.isfinite(one.get_minpos()) for one in sharing):
+                panel.set(**{f"{name}scale": "linear"})
+            elif tuple(limits := np.clip(axis.get_view_interval(), *DRAWN)) != tuple(axis.get_view_interval()):
+                panel.set(**{f"{name}lim": limits})
 
 
 def _captions(shown: Sequence[Picture | Table]) -> dict[str, str]:

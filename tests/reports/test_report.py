@@ -42,6 +42,14 @@ def test_a_panel_without_a_number_leaves_those_alone_that_share_its_axes(picture
     assert {panel.get_yscale() for panel in (filled, empty)} == {"log"}
 
 
+def test_numbers_near_the_largest_there_are_are_drawn(pictured):
+    figure, panel = plt.subplots()
+    panel.plot([1e-305, 1], [1, 1.4e282])
+    panel.set(xscale="log", yscale="log")
+    pictured(figure)
+    assert panel.get_yscale() == "log"
+
+
 @pytest.mark.parametrize("expected, tolerance", [(math.nan, 1.0), (math.inf, 1.0), (0.0, math.inf), (0.0, math.nan)])
 def test_a_claim_whose_expectation_is_not_known_does_not_hold(expected, tolerance):
     claim = Claim.near("rate", "Growth", expected, 1.0, tolerance)
