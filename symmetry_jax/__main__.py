@@ -16,8 +16,9 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED = 75  # by convention: try again; batch systems requeue
-LINE = "interrupted: the same command goes on from what was saved"
+from symmetry_jax.errors import GO_ON, INTERRUPTED
+
+LINE = f"interrupted: {GO_ON}"
 
 
 def main() -> None:

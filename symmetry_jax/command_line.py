@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from symmetry_jax.errors import InputError, InterruptionError, choose, reason
+from symmetry_jax.errors import GO_ON, INTERRUPTED, InputError, InterruptionError, choose, reason
 
 if TYPE_CHECKING:
     from symmetry_jax.sweeps.study import Study
@@ -34,6 +34,8 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the study: its resu
 def run_command() -> None:
     """Runs a command; what cannot be used is told in one line.
 
+    Ends by itself, as interrupted, where another process of the same study was lost.
+
     Raises:
         KeyboardInterrupt: if it was interrupted; a study is then saved.
     """
@@ -46,15 +48,35 @@ def run_command() -> None:
         _fail(f"error: {error}")
     except MemoryError as error:
         _fail(f"error: this takes more memory than there is: {reason(error)}")
+    except Exception as error:
+        if not _is_connected() or not _tells_of_others(error):
+            raise
+        _leave(f"interrupted: another process is gone or cannot be reached ({reason(error)}): {GO_ON}", INTERRUPTED)
 
 
 def _fail(line: str) -> NoReturn:
     """Ends with an error; where other processes wait for this one, at once, so that they notice."""
-    jax = sys.modules.get("jax")
-    if jax is None or not jax.distributed.is_initialized():
+    if not _is_connected():
         sys.exit(line)
+    _leave(line, 1)
+
+
+def _leave(line: str, code: int) -> NoReturn:
+    """Ends at once: whatever is still to be put in order would wait for other processes."""
     print(line, file=sys.stderr, flush=True)
-    os._exit(1)
+    os._exit(code)
+
+
+def _is_connected() -> bool:
+    """Whether this process is one of several."""
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
+
+
+def _tells_of_others(error: Exception) -> bool:
+    from symmetry_jax.sweeps.hosts import tells_of_others
+
+    return tells_of_others(error)
 
 
 def _main(arguments: Sequence[str]) -> None:

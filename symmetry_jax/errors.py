@@ -7,6 +7,9 @@ from typing import TypeVar
 
 Entry = TypeVar("Entry")
 
+INTERRUPTED = 75  # the exit code that says by convention: try again; batch systems requeue
+GO_ON = "the same command goes on from what was saved"
+
 # what damage does to a file; whatever else keeps it from being read is a fault of the machine, which may pass
 DAMAGES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EFBIG, errno.ENAMETOOLONG, errno.EILSEQ)
 # such faults, where a library tells of them in its own exceptions

@@ -69,6 +69,26 @@ def test_what_needs_no_jax_is_answered_without_it(arguments):
     assert done.returncode == 1 and done.stderr.startswith("error: "), done.stderr
 
 
+def test_that_another_process_is_lost_is_an_interruption():
+    program = """
+import jax
+from absl import app
+from symmetry_jax.__main__ import main
+
+def lose(*arguments, **named):
+    raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection closed by peer")
+
+jax.distributed.is_initialized, app.run = lambda: True, lose
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 75
+    said = (
+        "interrupted: another process is gone or cannot be reached (UNKNOWN: Gloo all-reduce failed: Connection closed by peer)"
+    )
+    assert done.stderr == f"{said}: the same command goes on from what was saved\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_a_study_runs_ends_at_once(number):
     """Nothing is unwound: compiled modules that are being imported make something else of a KeyboardInterrupt, or crash."""

@@ -20,7 +20,7 @@ ALLOWED = {
     "sweeps": {"errors", "caching", "kernels", "learning"},
     "reports": {"errors", "theory", "sweeps"},
     "command_line": {"errors", "caching", "sweeps", "reports"},
-    "__main__": {"command_line"},
+    "__main__": {"errors", "command_line"},
 }
 ONLY_IN = {
     "orbax": {"sweeps/checkpoints.py"},

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from symmetry_jax.__main__ import INTERRUPTED
+from symmetry_jax.errors import INTERRUPTED
 from symmetry_jax.sweeps.sealed import write_json
 from trials.studies import (
     SMALL,

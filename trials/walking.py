@@ -6,7 +6,8 @@ With `COORDINATOR PROCESSES PROCESS` after it, or `found` where jax finds these 
 import sys
 from pathlib import Path
 
-from symmetry_jax.__main__ import INTERRUPTED, listen
+from symmetry_jax.__main__ import listen
+from symmetry_jax.errors import INTERRUPTED
 
 
 def main() -> None:

@@ -4,12 +4,14 @@ The same code runs on one host, where nothing is sent.
 """
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.errors import JaxRuntimeError
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -18,6 +20,8 @@ from symmetry_jax.errors import DamagedError, InputError
 Answer = TypeVar("Answer")
 
 BLOCK = 4096  # bytes
+# how XLA begins what it says of a collective that failed; of memory it says RESOURCE_EXHAUSTED
+COLLECTIVE = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 LOST_SECONDS = 20  # without a sign of life from a process, after which the others end
 
 
@@ -39,6 +43,11 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
     except (ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise InputError(f"--distributed: the processes cannot be connected: {reason}") from error
+
+
+def tells_of_others(error: Exception) -> bool:
+    """Whether an error is one of what all processes do together, in the words of XLA and its collectives."""
+    return isinstance(error, JaxRuntimeError | ValueError) and COLLECTIVE.match(str(error)) is not None
 
 
 def is_alone() -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from jax.errors import JaxRuntimeError
 
 from symmetry_jax import load_results, load_run
 from symmetry_jax.errors import DamagedError, InputError
@@ -102,6 +103,20 @@ def test_two_processes_go_on_where_they_were_stopped(alone, tmp_path):
     for process in start_two(workdir):
         end(process)
     assert_same(workdir, alone)
+
+
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (ValueError("UNKNOWN: Gloo all-reduce failed: Connection closed by peer [127.0.0.1]:3245"), True),
+        (JaxRuntimeError("UNAVAILABLE: Socket closed"), True),
+        (JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"), False),
+        (ValueError("UNKNOWN values"), False),
+        (KeyError("UNKNOWN: a mistake of ours"), False),
+    ],
+)
+def test_what_is_said_of_a_lost_process_is_known(error, told):
+    assert hosts.tells_of_others(error) is told
 
 
 def test_on_one_host_nothing_is_sent():
