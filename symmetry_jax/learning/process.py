@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import jax
 import jax.numpy as jnp
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.learning.intervals import Interval
 
 PyTree = Any
@@ -138,8 +139,14 @@ class _Renamed(Mapping[str, jax.Array]):
 
 
 def remembered(memory: PyTree, kind: type[T]) -> T:
-    """What a process of that kind remembers, among processes each of which remembers what another within it does."""
+    """What a process of that kind remembers, among processes each of which remembers what another within it does.
+
+    Raises:
+        InputError: if there is none.
+    """
     while not isinstance(memory, kind):
+        if not hasattr(memory, "memory"):
+            raise InputError(f"the process remembers no {kind.__name__}: this measure is one of another process")
         memory = memory.memory
     return memory
 

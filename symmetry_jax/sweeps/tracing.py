@@ -1,16 +1,18 @@
 """One run traced without computing it: what a program reads of its axes, what it computes, and shapes of what it measures."""
 
+import dataclasses
 import hashlib
+import inspect
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from symmetry_jax.errors import InputError
+from symmetry_jax.errors import InputError, listing
 from symmetry_jax.learning.convolution import Lowering, lowered
-from symmetry_jax.learning.process import Hparams, PyTree, Readings, State, advance, read_all
+from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Readings, State, advance, read_all
 from symmetry_jax.sweeps.precision import cast, numerics
 from symmetry_jax.sweeps.program import Program
 
@@ -35,15 +37,16 @@ def trace(program: Program, lowering: Lowering) -> Trace:
     """Traces one run of a program.
 
     Raises:
-        InputError: if the program reads a number that no axis gives, or an axis with several values is read by nothing.
+        InputError: if the program reads a number that no axis gives, or an axis with several values is read by nothing; if a
+            process or a measure does not return what it should.
     """
-    runs = program.hparams()
+    process, runs = _checked(program.process, program.label), program.hparams()
     read: set[str] = set()
 
     def run(data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[Readings, State]:
         watched = _Watched(hparams, program.label)
-        state = program.process.init(data, watched)
-        _, aux = advance(program.process, state, data, watched, step)
+        state = process.init(data, watched)
+        _, aux = advance(process, state, data, watched, step)
         readings = read_all(program.measures, state, aux, data, watched, step)
         read.update(watched.read)
         return readings, state
@@ -57,7 +60,70 @@ def trace(program: Program, lowering: Lowering) -> Trace:
             raise InputError(f"axis {name} has several values, but {program.label!r} does not read it")
     text = re.sub(" at 0x[0-9a-f]+", "", str(jaxpr))  # where functions lie in memory
     shapes, state = traced
+    for measure in program.measures:
+        _check_dims(measure, shapes[measure.name].shape)
     return Trace(shapes, state, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _checked(process: Process, label: str) -> Process:
+    """The process, which tells what it returns that it should not, and cannot be given."""
+    _check_called(f"{label}: init", process.init, ("data", "hparams", "previous"))
+    _check_called(f"{label}: step", process.step, ("state", "data", "hparams", "step"))
+
+    def init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
+        state = process.init(data, hparams, previous)
+        if not isinstance(state, State):
+            raise InputError(f"{label}: init returns a {type(state).__name__}: a State is wanted")
+        return state
+
+    def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
+        match process.step(state, data, hparams, step):
+            case State() as after, aux:
+                _check_kept(state, after, label)
+                return after, aux
+            case other:
+                kind = type(other).__name__
+                raise InputError(f"{label}: step returns a {kind}: a State and what measures may read (or ()) are wanted")
+
+    return dataclasses.replace(process, init=init, step=step)
+
+
+def _check_called(name: str, function: Callable[..., Any], arguments: Sequence[str]) -> None:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        raise InputError(f"{name} is called with ({', '.join(arguments)}): {error}") from error
+
+
+def _check_kept(before: State, after: State, label: str) -> None:
+    """Raises InputError where a step makes another state of one: it is to be repeated."""
+    kept, made = _arrays(before), _arrays(after)
+    for place in {**kept, **made}:
+        if place not in kept or place not in made or not _holds(kept[place], made[place]):
+            one, other = (found[place].str_short() if place in found else "nothing" for found in (kept, made))
+            raise InputError(f"{label}: a step makes {other} of {place}, which is {one}: a state keeps its arrays")
+
+
+def _arrays(state: State) -> dict[str, Any]:
+    found = jax.tree_util.tree_flatten_with_path({"variables": state.variables, "memory": state.memory})[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): jax.typeof(leaf) for path, leaf in found}
+
+
+def _holds(kept: Any, made: Any) -> bool:
+    """Whether an array of one kind can be kept as one of another: a narrower type, in the same shape."""
+    with jax.numpy_dtype_promotion("standard"):  # whether it may be promoted without being asked is for jax to say
+        same = kept.dtype == made.dtype or jnp.promote_types(kept.dtype, made.dtype) == kept.dtype
+    return same and kept.shape == made.shape
+
+
+def _check_dims(measure: Measure, shape: tuple[int, ...]) -> None:
+    """Raises InputError where a measure's dimensions or coordinates do not fit what it reads."""
+    named = f"measure {measure.name}: it reads an array of shape {shape}"
+    if len(shape) != len(measure.dims):
+        raise InputError(f"{named} and names {len(measure.dims)} dimensions ({listing(measure.dims)}): one for each axis")
+    for dim, size in zip(measure.dims, shape, strict=True):
+        if dim in measure.coords and len(measure.coords[dim]) != size:
+            raise InputError(f"{named} and has {len(measure.coords[dim])} coordinates along {dim}: {size} are wanted")
 
 
 class _Watched(dict[str, jax.Array]):
