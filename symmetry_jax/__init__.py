@@ -4,6 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from symmetry_jax.learning.process import Measure as Measure
+    from symmetry_jax.learning.process import Process as Process
+    from symmetry_jax.learning.process import State as State
+    from symmetry_jax.measures.transverse import log_growth as log_growth
     from symmetry_jax.measures.transverse import transverse as transverse
     from symmetry_jax.sweeps.devices import use_all_cores as use_all_cores
     from symmetry_jax.sweeps.loading import load_results as load_results
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Charges": "symmetry.axes",
+    "Measure": "learning.process",
+    "Process": "learning.process",
+    "State": "learning.process",
     "Symmetry": "symmetry.units",
     "UnitAxis": "symmetry.axes",
     "UnitGroup": "symmetry.units",
@@ -35,6 +42,7 @@ _MODULES = {
     "discover": "symmetry.discovery.discover",
     "load_results": "sweeps.loading",
     "load_run": "sweeps.loading",
+    "log_growth": "measures.transverse",
     "noise_for": "theory.twin_separation",
     "permute": "symmetry.units",
     "perturb": "symmetry.units",
