@@ -298,7 +298,9 @@ def pictures(results: Results) -> list[Picture]:
         "growth": "Separation at the last step over that measured at step 0; medians and quartiles over seeds. Level: growth "
         "does not depend on epsilon. Falling with slope -1: the final separation does not. Dotted: no growth.",
         "filters": f"Weights of both twins, a and b, {shown:g} apart at the start, before and after training, first seed; one "
-        "small square for each input channel. The last of five shows their difference, enlarged to its own colour scale.",
+        "small square for each input channel, in a frame for each filter. Red is above 0 and blue below, in one colour scale "
+        "for the four of a layer, up to the number that is told; the last of five shows their difference, in a scale of its "
+        "own.",
         "loss": "Minibatch loss at the smallest and the largest epsilon; medians and quartiles over seeds.",
     }
     figures = {

@@ -76,12 +76,12 @@ def _draw_twins(panels: Sequence[Axes], group: str, weights: xr.DataArray) -> No
     difference = images[3] - images[2]
     limits = [float(abs(weights).max())] * 4 + [float(abs(difference).max()) or 1.0]
     titles = ["a, start", "b, start", "a, end", "b, end", f"b - a, end\nup to {abs(difference).max():.1e}"]
-    titles[0] = f"{group}\n{titles[0]}"
+    titles[0], titles[2] = f"{group}\n{titles[0]}", f"up to {limits[0]:.2g}\n{titles[2]}"
     for panel, image, limit, title in zip(panels, [*images, difference], limits, titles, strict=True):
         panel.imshow(_mosaic(image), cmap="RdBu_r", vmin=-limit, vmax=limit)
         panel.set(xticks=[], yticks=[])
         panel.set_title(title, fontsize=7)
-        panel.spines[:].set_visible(False)
+        panel.spines[:].set(visible=True, linewidth=0.4, color="0.6")
         panel.grid(False)
 
 
@@ -104,6 +104,11 @@ def band(panel: Axes, values: xr.DataArray, along: str, color: Any, label: str |
     low, middle, high = values.quantile(QUARTILES, "seed").transpose("quantile", along).values
     panel.plot(values[along], middle, color=color, label=label, marker=marker, markersize=3, linewidth=1.2)
     panel.fill_between(values[along], low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def nested_width(number: int, count: int) -> float:
+    """The width of one of several lines that may lie on each other: of each the edges show beside those drawn after it."""
+    return 1.2 + 0.9 * (count - 1 - number)
 
 
 def _grid(rows: int, columns: int, **sharing: Any) -> tuple[Figure, np.ndarray]:

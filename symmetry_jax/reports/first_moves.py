@@ -56,7 +56,9 @@ def move_claims(compared: xr.Dataset) -> Iterator[Claim]:
     hidden = (compared.visible == 0) & compared.predicted.notnull()
     if hidden.any():
         drowned = int(hidden.sum())
-        statement = f"Arrays, of {drowned:,} whose first move is predicted to drown in rounding, that are seen to move by then"
+        statement = (
+            f"Arrays, of {drowned:,} whose first move is to drown in rounding, that are seen to move by the predicted step"
+        )
         yield Claim.near("hidden moves", statement, 0, float((hidden & (compared.measured <= compared.predicted)).sum()), 0)
     moved = (same == 1) & compared.predicted.notnull()
     apart = abs(last.first_gradient / compared["size"] - 1) / compared.doubt

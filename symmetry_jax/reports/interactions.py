@@ -29,15 +29,16 @@ LINES: dict[tuple[str, str], dict[str, Any]] = {  # of the twins
     ("net", "gauss_newton"): {"color": "black", "linewidth": 1.2, "label": "net, Gauss-Newton"},
     ("own", "residual"): {"color": "C2", "linewidth": 1.2, "label": "own block, residual"},
     ("cross", "residual"): {"color": "C1", "linewidth": 1.2, "label": "interaction, residual"},
+    ("net", "residual"): {"color": "black", "linewidth": 1.2, "linestyle": ":", "label": "net, residual"},
 }
 
 CAPTION = (
     "All units train together. Above: twins that start {start:g} apart: norm of each block of the Hessian times the unit "
     "direction of the line between them; own H_ii, interaction H_ij, and net H_ii - H_ij, which their distance feels: its "
-    "Gauss-Newton part vanishes while they are close. What is exactly 0 is not drawn: so the residual part of the "
-    "interaction of units of a last hidden layer. Below: e . H_ij e, both parts together, of the twins and of pairs that "
-    "start at random: above 0 a unit is drawn towards another that comes nearer, below 0 it is pushed away; the axis is "
-    "linear up to 0.001. On the minibatch of each record; medians over seeds, below with quartiles."
+    "Gauss-Newton part vanishes while they are close. What is exactly 0 is not drawn: so the residual part of the interaction "
+    "of units of a last hidden layer, where the net residual part is the own one. Below: e . H_ij e, both parts together, of "
+    "the twins and of pairs that start at random: above 0 a unit is drawn towards another that comes nearer, below 0 it is "
+    "pushed away; the axis is linear up to 0.001. On the minibatch of each record; medians over seeds, below with quartiles."
 )
 LEAST = 1e-18  # of the axis
 

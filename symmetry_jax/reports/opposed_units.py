@@ -20,6 +20,7 @@ from symmetry_jax.reports.attraction import (
     rounding,
     worst,
 )
+from symmetry_jax.reports.figures import nested_width
 from symmetry_jax.sweeps.study import Claim, Picture, Results, Table
 from symmetry_jax.theory.opposed_unit import curvature, population, quantiles, threshold
 
@@ -41,7 +42,7 @@ EXPONENTS = (
 LINE = " Line: the population, by theory, with biases fixed; full points lie beside it because they are from a finite sample."
 FATES = (
     "{name}. Twins that are let go at length {length:g}, biases fixed, where equal units {phase}. Left: how far apart they "
-    "are. Right: the loss over that of equal units.{ends}"
+    "are. Right: the loss over that of equal units; of lines that lie on each other the later are thinner, inside.{ends}"
 )
 PHASES: dict[float, str] = {-1: "attract", 0: "cannot be told to attract or to repel", 1: "repel"}
 
@@ -298,8 +299,10 @@ def _draw_kind(panel: Axes, setting: dict, tied: xr.Dataset) -> None:
 
 def _draw_twins(tied: xr.Dataset, apart: xr.Dataset) -> Figure:
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.4))
-    for number, epsilon in enumerate(apart.epsilon.values):
-        twins, style = apart.sel(epsilon=epsilon), {"color": f"C{number}", "label": f"{epsilon:g} apart"}
+    epsilons = apart.epsilon.values
+    for number, epsilon in enumerate(epsilons):
+        twins, width = apart.sel(epsilon=epsilon), nested_width(number, len(epsilons))
+        style: dict[str, Any] = {"color": f"C{number}", "label": f"{epsilon:g} apart", "linewidth": width}
         distance = twins.separation.sel(part="orbit")
         panels[0].plot(distance.step, distance.where(distance > 0), **style)
         panels[1].plot(twins.step, twins.loss / float(tied.loss.isel(step=-1)), **style)

@@ -112,7 +112,8 @@ def _later_claims(name: str, setting: xr.Dataset, results: Results) -> Iterator[
     if reference is not None and 0 in reference.bias_scale and zero.sizes["seed"] > 1:
         behind = _behind(zero.test_loss.isel(step=-1), reference)
         statement = (
-            f"{name}, zero weights: excess of test loss over random weights, at the best scale, lower end of 95% interval"
+            f"{name}, zero weights: excess of test loss over random weights, at the best scale of biases "
+            f"({float(behind.bias_scale):g}), lower end of 95% interval"
         )
         yield Claim.at_least(f"behind: {name}", statement, 0, interval(behind)[0])
 

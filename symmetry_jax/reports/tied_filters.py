@@ -20,9 +20,9 @@ STYLES: tuple[dict[str, Any], ...] = (
 CAPTION = (
     "Left: minibatch loss of networks whose filters are tied in blocks (lines) and of their quotient networks, which have one "
     "filter for each block (dots), mean over seeds, copies and layers. Right: the largest difference between the two in any "
-    "run, in float64; where it is exactly 0 a logarithmic axis cannot show it. Where training enlarges rounding, over "
-    "more steps or at larger rates, the two may part. A dashed line may lie on a solid one; dots of each optimizer are at "
-    "steps of their own."
+    "run, in float64; where it is exactly 0 a logarithmic axis cannot show it; dotted: the most that is claimed. Where "
+    "training enlarges rounding, over more steps or at larger rates, the two may part. A dashed line may lie on a solid one; "
+    "dots of each optimizer are at steps of their own."
 )
 
 
