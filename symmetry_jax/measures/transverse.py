@@ -11,7 +11,6 @@ which over the number of steps is the transverse (Lyapunov) exponent (several ta
 """
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,6 +22,7 @@ from symmetry_jax.learning.process import Hparams, Measure, Process, PyTree, Sta
 from symmetry_jax.learning.starts import Pairs
 from symmetry_jax.learning.streams import Stream, draw_key
 from symmetry_jax.symmetry.axes import TRAINED
+from symmetry_jax.symmetry.programs import cut
 from symmetry_jax.symmetry.pushforward import Difference, Pushforward, Twins
 from symmetry_jax.symmetry.separation import norm
 from symmetry_jax.symmetry.units import Symmetry, UnitGroup, direction, leaves, tie
@@ -54,7 +54,7 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
     What does not tell a pair apart is not followed, which makes a step cheaper the more units there are.
 
     Where units lie in what the process remembers is read off its step, in whatever form: moments, copies of the parameters,
-    flat vectors, means of rows. What it remembers at its start may depend on the parameters, if `init` goes on from `previous`.
+    flat vectors, means of rows. What it remembers at its start moves with the variables that `init` makes it of.
 
     Two things are believed. The step treats twins alike, unless the process names an obstacle: noise of each unit's own would
     take tied units apart; and where that is not proved (a step that sorts), what is remembered lies in arrays that are named
@@ -86,12 +86,17 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
         return Pushforward(after, whole, twins, _is_remembered, lambda name: _named(symmetry[name], whole))
 
     def init(data: PyTree, hparams: Hparams, previous: State | None = None) -> State:
-        begun = process.init(data, hparams, previous)
-        whole = _Whole(begun.variables, begun.memory)
-        twins = move(data, hparams, begun.stopped, jnp.int32(0), whole).twins
+        def begin() -> tuple[PyTree, PyTree]:
+            begun = process.init(data, hparams, previous)
+            return begun.variables, begun.memory
+
+        variables, remember = cut(begin)
+        for name, units in pairs.items():
+            variables = tie(variables, symmetry[name], [units])
+        whole = _Whole(variables, remember(variables))
+        twins = move(data, hparams, State(variables).stopped, jnp.int32(0), whole).twins
         for pair in twins.values():
             whole = tie(whole, pair.group, [pair.units])
-        remember = functools.partial(_remembered, process, data, hparams, previous or State(whole.variables, whole.memory))
 
         def draw(name: str, place: int) -> Difference:
             apart = _draw(whole.variables, symmetry, pairs, name, hparams["seed"], place)
@@ -145,29 +150,25 @@ class _Whole:
 
 
 def _is_remembered(path: str) -> bool:
-    return not path.startswith("variables/")
+    return path.split("/")[0] != "variables"
 
 
 def _named(group: UnitGroup, whole: _Whole) -> UnitGroup:
     """The group in all arrays of a state that are named like those that carry the units.
 
     Raises:
-        InputError: if one has another shape, so that its axes need not be theirs.
+        InputError: if what is remembered has an array that may hold units, and is not named and shaped like a variable.
     """
-    arrays, named = dict(leaves(whole)), group.within(whole)
-    for path in {axis.path for axis in named.axes}:
-        like = next(axis.path for axis in group.axes if f"/{path}".endswith(f"/{axis.path}"))
-        shape, wanted = arrays[path].shape, arrays[f"variables/{like}"].shape
-        if shape != wanted:
+    variables = dict(leaves(whole.variables))
+    for path, array in leaves(whole.memory):
+        alike = any(f"/{path}".endswith(f"/{name}") and one.shape == array.shape for name, one in variables.items())
+        if jnp.issubdtype(array.dtype, jnp.inexact) and array.size >= group.size and not alike:
+            place, fault = f"{path or 'an array'} of shape {array.shape}", "is not named and shaped like a variable"
             raise InputError(
-                f"{path} of shape {shape}: where it holds units of {group.name!r} is not known, unlike in {wanted}"
+                f"memory: {place} {fault}, and the step is not proved to treat units of {group.name!r} alike, so that whether "
+                "it holds them is not known"
             )
-    return named
-
-
-def _remembered(process: Process, data: PyTree, hparams: Hparams, previous: State, variables: PyTree) -> PyTree:
-    """What a process remembers that starts in these variables."""
-    return process.init(data, hparams, dataclasses.replace(previous, variables=variables)).memory
+    return group.within(whole)
 
 
 def _moves(function: Callable[[PyTree], PyTree], variables: PyTree, apart: PyTree) -> PyTree:

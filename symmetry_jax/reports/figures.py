@@ -76,7 +76,7 @@ def _draw_twins(panels: Sequence[Axes], group: str, weights: xr.DataArray) -> No
     difference = images[3] - images[2]
     limits = [float(abs(weights).max())] * 4 + [float(abs(difference).max()) or 1.0]
     titles = ["a, start", "b, start", "a, end", "b, end", f"b - a, end\nup to {abs(difference).max():.1e}"]
-    titles[0], titles[2] = f"{group}\n{titles[0]}", f"up to {limits[0]:.2g}\n{titles[2]}"
+    titles[0] = f"{group}, up to {limits[0]:.2g}\n{titles[0]}"
     for panel, image, limit, title in zip(panels, [*images, difference], limits, titles, strict=True):
         panel.imshow(_mosaic(image), cmap="RdBu_r", vmin=-limit, vmax=limit)
         panel.set(xticks=[], yticks=[])

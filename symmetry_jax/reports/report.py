@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from symmetry_jax.errors import InputError
 from symmetry_jax.sweeps.loading import load_sweeps
@@ -24,7 +25,9 @@ from symmetry_jax.sweeps.workdir import read_config, read_manifest
 CLAIMS = "claims.json"
 FOLDER = "report"
 PAGE = "index.html"
-DRAWN = (1e-200, 1e200)  # of a logarithmic axis: matplotlib rounds far beyond to a tick, which has to be a number too
+DRAWN = (1e-100, 1e100)  # of a logarithmic axis: matplotlib looks for ticks far beyond, which have to be numbers too
+TICKS = [1e-300, 1e-200, 1e-100, 1, 1e100, 1e200, 1e300]  # of one that reaches farther
+FARTHEST = (1e-307, 1.7e308)
 
 STYLE: Any = {
     "figure.constrained_layout.use": True,
@@ -94,8 +97,8 @@ def _draw(picture: Picture, folder: Path) -> dict[str, str]:
 def _make_drawable(figure: Figure) -> None:
     """Mends logarithmic axes that would fail.
 
-    One along which there is nothing, where all runs diverged at once, say, becomes linear; and one that reaches beyond
-    `DRAWN`, whose ticks would not be numbers, ends there.
+    One along which there is nothing, where all runs diverged at once, say, becomes linear; and one that reaches beyond `DRAWN`
+    is given its limits and ticks.
     """
     for panel in figure.axes:
         shared = {"x": panel.get_shared_x_axes(), "y": panel.get_shared_y_axes()}
@@ -103,10 +106,13 @@ def _make_drawable(figure: Figure) -> None:
             sharing = [getattr(one, f"{name}axis") for one in shared[name].get_siblings(panel)]
             if axis.get_scale() != "log":
                 continue
-            if not any(math.isfinite(one.get_minpos()) for one in sharing):
+            low, high = min(one.get_minpos() for one in sharing), max(one.get_data_interval()[1] for one in sharing)
+            if not math.isfinite(low):
                 panel.set(**{f"{name}scale": "linear"})
-            elif tuple(limits := np.clip(axis.get_view_interval(), *DRAWN)) != tuple(axis.get_view_interval()):
-                panel.set(**{f"{name}lim": limits})
+            elif low < DRAWN[0] or high > DRAWN[1]:
+                axis.set_major_locator(FixedLocator(TICKS))
+                axis.set_minor_locator(NullLocator())
+                panel.set(**{f"{name}lim": np.clip([low / 10, high], *FARTHEST)})
 
 
 def _captions(shown: Sequence[Picture | Table]) -> dict[str, str]:

@@ -15,13 +15,13 @@ from jax.errors import JaxRuntimeError
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from symmetry_jax.errors import DamagedError, InputError
+from symmetry_jax.errors import DamagedError, InputError, reason
 
 Answer = TypeVar("Answer")
 
 BLOCK = 4096  # bytes
-# how XLA begins what it says of a collective that failed; of memory it says RESOURCE_EXHAUSTED
-COLLECTIVE = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
+# what XLA names when processes do not reach each other; a mistake in a computation comes as the same kind of error
+REACHING = re.compile("[A-Z_]+: .*(gloo|nccl|mpi|coordination|heartbeat|socket|connection|barrier)", re.IGNORECASE)
 LOST_SECONDS = 20  # without a sign of life from a process, after which the others end
 
 
@@ -47,7 +47,7 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
 
 def tells_of_others(error: Exception) -> bool:
     """Whether an error is one of what all processes do together, in the words of XLA and its collectives."""
-    return isinstance(error, JaxRuntimeError | ValueError) and COLLECTIVE.match(str(error)) is not None
+    return isinstance(error, JaxRuntimeError | ValueError) and REACHING.match(reason(error)) is not None
 
 
 def is_alone() -> bool:

@@ -41,6 +41,8 @@ def trace(program: Program, lowering: Lowering) -> Trace:
             process or a measure does not return what it should.
     """
     process, runs = _checked(program.process, program.label), program.hparams()
+    for measure in program.measures:
+        _check_called(f"measure {measure.name}: read", measure.read, ("state", "aux", "data", "hparams", "step"))
     read: set[str] = set()
 
     def run(data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[Readings, State]:
@@ -61,7 +63,7 @@ def trace(program: Program, lowering: Lowering) -> Trace:
     text = re.sub(" at 0x[0-9a-f]+", "", str(jaxpr))  # where functions lie in memory
     shapes, state = traced
     for measure in program.measures:
-        _check_dims(measure, shapes[measure.name].shape)
+        _check_read(measure, shapes[measure.name])
     return Trace(shapes, state, hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -74,6 +76,7 @@ def _checked(process: Process, label: str) -> Process:
         state = process.init(data, hparams, previous)
         if not isinstance(state, State):
             raise InputError(f"{label}: init returns a {type(state).__name__}: a State is wanted")
+        _arrays(state, label)
         return state
 
     def step(state: State, data: PyTree, hparams: Hparams, step: jax.Array) -> tuple[State, PyTree]:
@@ -97,27 +100,45 @@ def _check_called(name: str, function: Callable[..., Any], arguments: Sequence[s
 
 def _check_kept(before: State, after: State, label: str) -> None:
     """Raises InputError where a step makes another state of one: it is to be repeated."""
-    kept, made = _arrays(before), _arrays(after)
+    kept, made = _arrays(before, label), _arrays(after, label)
     for place in {**kept, **made}:
         if place not in kept or place not in made or not _holds(kept[place], made[place]):
             one, other = (found[place].str_short() if place in found else "nothing" for found in (kept, made))
             raise InputError(f"{label}: a step makes {other} of {place}, which is {one}: a state keeps its arrays")
+    one, other = (jax.tree.structure((state.variables, state.memory)) for state in (before, after))
+    if one != other:
+        raise InputError(f"{label}: a step makes another tree of variables and memory, {other}, of {one}")
 
 
-def _arrays(state: State) -> dict[str, Any]:
-    found = jax.tree_util.tree_flatten_with_path({"variables": state.variables, "memory": state.memory})[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): jax.typeof(leaf) for path, leaf in found}
+def _arrays(state: State, label: str) -> dict[str, Any]:
+    """The kind of each array of a state, by its path.
+
+    Raises:
+        InputError: where there is something that is no array.
+    """
+    found = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path({"variables": state.variables, "memory": state.memory})[0]:
+        place = jax.tree_util.keystr(path, simple=True, separator="/")
+        if not hasattr(leaf, "dtype"):
+            raise InputError(f"{label}: {place} is a {type(leaf).__name__}: an array is wanted, such as jnp.asarray makes")
+        found[place] = jax.typeof(leaf)
+    return found
 
 
 def _holds(kept: Any, made: Any) -> bool:
     """Whether an array of one kind can be kept as one of another: a narrower type, in the same shape."""
+    keys = any(jnp.issubdtype(one.dtype, jax.dtypes.prng_key) for one in (kept, made))
+    if keys or kept.shape != made.shape:
+        return kept.str_short() == made.str_short()
     with jax.numpy_dtype_promotion("standard"):  # whether it may be promoted without being asked is for jax to say
-        same = kept.dtype == made.dtype or jnp.promote_types(kept.dtype, made.dtype) == kept.dtype
-    return same and kept.shape == made.shape
+        return jnp.promote_types(kept.dtype, made.dtype) == kept.dtype
 
 
-def _check_dims(measure: Measure, shape: tuple[int, ...]) -> None:
-    """Raises InputError where a measure's dimensions or coordinates do not fit what it reads."""
+def _check_read(measure: Measure, result: Any) -> None:
+    """Raises InputError where a measure reads no array, or its dimensions or coordinates do not fit what it reads."""
+    if not isinstance(result, jax.ShapeDtypeStruct):
+        raise InputError(f"measure {measure.name}: it reads a {type(result).__name__}: an array is wanted")
+    shape = result.shape
     named = f"measure {measure.name}: it reads an array of shape {shape}"
     if len(shape) != len(measure.dims):
         raise InputError(f"{named} and names {len(measure.dims)} dimensions ({listing(measure.dims)}): one for each axis")

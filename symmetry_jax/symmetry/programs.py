@@ -30,6 +30,29 @@ def read(known: dict[Any, Any], atom: Any) -> Any:
     return atom.val if isinstance(atom, Literal) else known[atom]
 
 
+def cut(function: Callable[[], tuple[Any, Any]]) -> tuple[Any, Callable[[Any], Any]]:
+    """The first of two results, and the second as a function of the first: what is computed of it, where the two are made."""
+    program, shapes = flat_program(lambda nothing: function(), ())
+    first, second = map(jax.tree.structure, shapes)
+    jaxpr, count = program.jaxpr, len(jax.tree.leaves(shapes[0]))
+    made, rest = jaxpr.outvars[:count], jaxpr.outvars[count:]
+    constants = dict(zip(jaxpr.constvars, program.consts, strict=True))
+
+    def follow(known: dict[Any, Any], wanted: Sequence[Any]) -> list[Any]:
+        for line in jaxpr.eqns:
+            if any(variable not in known for variable in line.outvars):
+                results = compute(jaxpr, line, [read(known, atom) for atom in line.invars])
+                known = {**dict(zip(line.outvars, results, strict=True)), **known}
+        return [read(known, atom) for atom in wanted]
+
+    def second_of(values: Any) -> Any:
+        given = zip(made, jax.tree.leaves(values), strict=True)
+        known = {**constants, **{atom: value for atom, value in given if not isinstance(atom, Literal)}}
+        return jax.tree.unflatten(second, follow(known, rest))
+
+    return jax.tree.unflatten(first, follow(constants, made)), second_of
+
+
 def _evaluate(program: ClosedJaxpr, arguments: Values) -> list[Any]:
     jaxpr = program.jaxpr
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*program.consts, *arguments], strict=True))

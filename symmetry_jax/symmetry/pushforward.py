@@ -64,7 +64,7 @@ class Pushforward:
         tree: such arrays.
         twins: by name, of groups of the tree.
         sought: of an array's path, whether the program is asked where the units lie in it: an optimizer's moments, in whatever
-            form it keeps them. In all others the groups name every place.
+            form it keeps them. In all others the groups name every place; by default in all.
         believed: by name, the group in all arrays, where the program does not show it: it is not proved to treat all units
             alike, or only if more than these are permuted.
 
@@ -72,7 +72,7 @@ class Pushforward:
         twins: by name, of groups that name every array which carries the units.
 
     Raises:
-        InputError: if an array carries units in a way in which they cannot be moved apart.
+        InputError: if an array carries units in a way in which they cannot be moved apart, or that no group names.
     """
 
     def __init__(
@@ -80,14 +80,17 @@ class Pushforward:
         function: Callable[[PyTree], tuple[PyTree, PyTree]],
         tree: PyTree,
         twins: Mapping[str, Twins],
-        sought: Callable[[str], bool] = lambda path: False,
+        sought: Callable[[str], bool] | None = None,
         believed: Callable[[str], UnitGroup] | None = None,
     ) -> None:
         self._program, self._shapes = flat_program(function, tree)
         self._units = whereabouts(self._program, tree, {name: pair.group for name, pair in twins.items()})
 
         def everywhere(name: str, group: UnitGroup) -> UnitGroup:
-            shown = self._units[name].everywhere(group, tree, self._program.jaxpr.invars, sought)
+            if sought is None:
+                return group
+            others = [pair.group for other, pair in twins.items() if other != name]
+            shown = self._units[name].everywhere(group, tree, self._program.jaxpr.invars, sought, others)
             return shown or (believed(name) if believed else group)
 
         self.twins = {name: Twins(everywhere(name, pair.group), pair.units) for name, pair in twins.items()}

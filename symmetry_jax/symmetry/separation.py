@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from symmetry_jax.errors import InputError
 from symmetry_jax.symmetry.choices import check_pair, check_units
 from symmetry_jax.symmetry.units import TRAINED, PyTree, Role, UnitAxis, UnitGroup, check_fit, leaves, reorder, swap
 
@@ -178,7 +179,7 @@ def _aligned(
 ) -> list[tuple[jax.Array, jax.Array]]:
     """The parts of two units that one array holds: a pair of vectors for each axis whose role is asked for."""
     if len({axis.axis for axis in axes}) > 2:
-        raise ValueError(f"{axes[0].path!r} carries group {group.name!r} on more than 2 axes, which is not understood")
+        raise InputError(f"{axes[0].path!r} carries group {group.name!r} on more than 2 axes, which is not understood")
     pairs = []
     for number, axis in enumerate(axes if _is_inexact(array) else ()):
         a, b = (jnp.take(array, jnp.asarray(axis.positions(group.size))[unit], axis=axis.axis, mode="clip") for unit in units)

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
@@ -50,30 +49,38 @@ class Whereabouts:
         return not self.carry(atom) or self.place(atom) is not None
 
     def everywhere(
-        self, group: UnitGroup, tree: PyTree, variables: Sequence[Any], sought: Callable[[str], bool]
+        self,
+        group: UnitGroup,
+        tree: PyTree,
+        variables: Sequence[Any],
+        sought: Callable[[str], bool],
+        others: Sequence[UnitGroup],
     ) -> UnitGroup | None:
         """The group with its places in arrays that it does not name, as the state of its units, or None if they do not show.
+
+        They do not where the program is not proved to treat all units alike, or only if it permutes those of another group too.
 
         Args:
             group: these units.
             tree: arrays.
             variables: what the arrays are in the program, in their order.
             sought: of an array's path, whether the group leaves out its places there.
+            others: further groups of the tree.
 
         Raises:
-            InputError: if an array that is sought has two indices of units along one axis: flattened weights among units.
+            InputError: if an array that is sought has two indices of units along one axis (flattened weights among units), or
+                one that is not has units and no group names it.
         """
         if self._factor is None:
             return None
-        named = {axis.path for axis in group.axes}
-        found = zip(leaves(tree), variables, strict=True)
-        unnamed = [
-            (path, one) for (path, array), one in found if path not in named and jnp.issubdtype(array.dtype, jnp.inexact)
-        ]
-        if any(self.carry(one) for path, one in unnamed if not sought(path)):
-            return None  # the index is that of other units as well
+        named, elsewhere = ({axis.path for one in groups for axis in one.axes} for groups in ([group], others))
+        unnamed = [(path, one) for (path, _), one in zip(leaves(tree), variables, strict=True) if path not in named]
+        beyond = [path for path, one in unnamed if not sought(path) and self.carry(one)]
+        for path in beyond:
+            if path not in elsewhere:
+                raise InputError(f"{path} holds units of {group.name!r}, which do not name it: name it as their state")
         more = [axis for path, one in unnamed if sought(path) for axis in self._axes(path, one, group)]
-        return dataclasses.replace(group, axes=(*group.axes, *more))
+        return None if beyond else dataclasses.replace(group, axes=(*group.axes, *more))
 
     def _axes(self, path: str, variable: Any, group: UnitGroup) -> list[UnitAxis]:
         found = []

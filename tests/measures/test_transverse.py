@@ -278,7 +278,7 @@ def test_memory_in_which_units_cannot_be_told_is_refused():
             rows,
             {"w": jnp.zeros((3, 2, 2))},
             ordered,
-            r"memory/w of shape \(3, 2, 2\): where it holds units of 'unit' is not known",
+            r"memory: w of shape \(3, 2, 2\) is not named and shaped like a variable, and the step is not proved",
         ),
     ):
         with pytest.raises(InputError, match=message):

@@ -42,12 +42,14 @@ def test_a_panel_without_a_number_leaves_those_alone_that_share_its_axes(picture
     assert {panel.get_yscale() for panel in (filled, empty)} == {"log"}
 
 
-def test_numbers_near_the_largest_there_are_are_drawn(pictured):
+@pytest.mark.parametrize("numbers", [[1, 1.4e282], [1e-300, 1e300], [1, 1.7e308], [1e250, 1e260], [1e-305, 1]])
+def test_numbers_near_the_largest_and_the_least_are_drawn(numbers, pictured):
     figure, panel = plt.subplots()
-    panel.plot([1e-305, 1], [1, 1.4e282])
-    panel.set(xscale="log", yscale="log")
+    panel.plot([1, 2], numbers)
+    panel.set(yscale="log")
     pictured(figure)
-    assert panel.get_yscale() == "log"
+    low, high = panel.get_ylim()
+    assert panel.get_yscale() == "log" and low <= min(numbers) and max(numbers) <= high
 
 
 @pytest.mark.parametrize("expected, tolerance", [(math.nan, 1.0), (math.inf, 1.0), (0.0, math.inf), (0.0, math.nan)])

@@ -111,7 +111,9 @@ def test_two_processes_go_on_where_they_were_stopped(alone, tmp_path):
         (ValueError("UNKNOWN: Gloo all-reduce failed: Connection closed by peer [127.0.0.1]:3245"), True),
         (JaxRuntimeError("UNAVAILABLE: Socket closed"), True),
         (JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"), False),
-        (ValueError("UNKNOWN values"), False),
+        (JaxRuntimeError("INTERNAL: CpuCallback error calling callback: ZeroDivisionError"), False),
+        (JaxRuntimeError("INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered"), False),
+        (ValueError("the socket is of another size"), False),
         (KeyError("UNKNOWN: a mistake of ours"), False),
     ],
 )
