@@ -57,9 +57,8 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
     flat vectors, means of rows. What it remembers at its start moves with the variables that `init` makes it of.
 
     Two things are believed. The step treats twins alike, unless the process names an obstacle: noise of each unit's own would
-    take tied units apart; and where that is not proved (a step that sorts), what is remembered lies in arrays that are named
-    and shaped like the parameters. And its derivative is finite: that of Adam's square root is not where a gradient is exactly
-    0, without an `eps_root`, and the run is then frozen as if it had diverged.
+    take tied units apart. And its derivative is finite: that of Adam's square root is not where a gradient is exactly 0,
+    without an `eps_root`, and the run is then frozen as if it had diverged.
 
     Args:
         process: what is followed; its step is differentiable in its variables and in what it remembers.
@@ -69,7 +68,8 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
 
     Raises:
         InputError: for fewer than 1 direction, or more than a unit has numbers; if a source of noise in the process lets no
-            difference be followed, or it remembers units in a form in which they cannot be moved apart.
+            difference be followed; if it keeps units where they cannot be moved apart, in variables that their group does not
+            name, or, where its step is not proved to treat them alike, in arrays that are not named and shaped like variables.
     """
     reasons = [obstacle.reason for obstacle in process.obstacles if not obstacle.groups or {*obstacle.groups} & {*pairs}]
     if reasons:

@@ -256,33 +256,109 @@ def test_what_cannot_be_followed_is_refused_with_the_reason(breaker, reason):
         transverse(process, symmetry, pairs)
 
 
-def test_memory_in_which_units_cannot_be_told_is_refused():
-    """Flattened weights among units; and copies of another shape, in a step that names the first of equal units."""
+AMONG = Symmetry((UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"), UnitAxis("w", 1, "fan-out"))),))
+ROWS = Symmetry((UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"),)),))
+UNIT = {"unit": (0, 1)}
+INPUTS, TARGETS = np.random.default_rng(0).normal(size=(2, 8, 3))
 
-    def process(memory, step):
-        return Process(lambda data, hparams, previous=None: State({"w": jnp.ones((2, 2))}, memory), step)
 
-    def flattened(state, data, hparams, step):
-        total = state.memory + (state.variables["w"] @ jnp.tanh(state.variables["w"])).ravel()
-        return State({"w": total.reshape(2, 2)}, total), ()
+def slope(w):
+    """The gradient of how badly sums of bent products of rows (2, 3) and inputs fit targets."""
+    return jax.grad(lambda w: jnp.sum((jnp.tanh(INPUTS @ w.T).sum(1) - TARGETS[:, 0]) ** 2))(w)
 
-    def ordered(state, data, hparams, step):
-        return State({"w": jnp.sort(state.variables["w"], axis=0)}, {"w": state.memory["w"] + state.variables["w"][None]}), ()
 
-    among = Symmetry((UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"), UnitAxis("w", 1, "fan-out"))),))
-    rows = Symmetry((UnitGroup("unit", 2, (UnitAxis("w", 0, "fan-in"),)),))
-    pairs = {"unit": (0, 1)}
-    for symmetry, memory, step, message in (
-        (among, jnp.zeros(4), flattened, "memory: axis 0 holds weights between the units of 'unit', flattened: not followed"),
+def masked(seen, w):
+    """What is remembered is a mask of each row's own, which is tied with it."""
+    return seen, w - 0.01 * jnp.where(seen, slope(w), 0)
+
+
+def towards_a_copy(seen, w):
+    """What is remembered starts as a copy of the rows."""
+    return 0.9 * seen + 0.1 * w, w - 0.01 * slope(w) - 0.3 * (w - seen) ** 3 - 0.1 * jnp.sin(seen)
+
+
+def by_their_size(seen, w):
+    """What is remembered is a number, of all rows together."""
+    return 0.9 * seen + 0.1 * jnp.sum(w**2), w - 0.01 * seen * slope(w)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(
+    "remembers, move",
+    [
+        (lambda w: jnp.asarray([[True, False, True], [False, True, True]]), masked),
+        (lambda w: w, towards_a_copy),
+        (lambda w: jnp.sum(w**2), by_their_size),
+    ],
+)
+def test_the_start_of_what_is_remembered_is_that_of_tied_twins(remembers, move):
+    """Also where `init` goes on from nothing: against the whole Jacobian of what becomes of the variables."""
+
+    def init(data, hparams, previous=None):
+        w = jax.random.normal(jax.random.fold_in(jax.random.key(0), hparams["seed"]), (2, 3))
+        return State({"w": w}, remembers(w))
+
+    def step(state, data, hparams, step):
+        seen, w = move(state.memory, state.variables["w"])
+        return State({"w": w}, seen), ()
+
+    process, hparams = Process(init, step), {"seed": jnp.int32(3)}
+    follow = transverse(process, ROWS, UNIT)
+    state = jax.jit(follow.init)((), hparams)
+    start = state.memory.tangents["unit"][0][0]
+
+    def end(w):
+        seen = remembers(w) if move is not masked else jnp.asarray([[True, False, True]] * 2)
+        for _ in range(5):
+            seen, w = move(seen, w)
+        return w
+
+    _, apart = jax.jit(lambda w, by: jax.jvp(end, (w,), (by,)))(state.variables["w"], jnp.stack([start, -start]) / 2)
+    for number in range(5):
+        state, _ = jax.jit(follow.step)(state, (), hparams, jnp.int32(number))
+    expected = np.log(np.linalg.norm(apart[0] - apart[1]))
+    np.testing.assert_allclose(state.memory.log_growth["unit"], [expected], atol=1e-12)
+    assert abs(expected) > 1e-3
+
+
+def flattened(state, data, hparams, step):
+    total = state.memory + (state.variables["w"] @ jnp.tanh(state.variables["w"])).ravel()
+    return State({"w": total.reshape(2, 2)}, total), ()
+
+
+def ordered(state, data, hparams, step):
+    total = state.memory + jnp.sort(state.variables["w"], axis=0).ravel()
+    return State({"w": total.reshape(2, 2)}, total), ()
+
+
+def averaged(state, data, hparams, step):
+    mean = 0.9 * state.variables["mean"] + 0.1 * state.variables["w"]
+    return State({"w": state.variables["w"] - 0.1 * jnp.tanh(mean), "mean": mean}), ()
+
+
+@pytest.mark.parametrize(
+    "symmetry, step, start, message",
+    [
         (
-            rows,
-            {"w": jnp.zeros((3, 2, 2))},
-            ordered,
-            r"memory: w of shape \(3, 2, 2\) is not named and shaped like a variable, and the step is not proved",
+            AMONG,
+            flattened,
+            State({"w": np.ones((2, 2))}, np.zeros(4)),
+            "memory: axis 0 holds weights between the units of 'unit'",
         ),
-    ):
-        with pytest.raises(InputError, match=message):
-            sweep(transverse(process(memory, step), symmetry, pairs), [log_growth(pairs)], {"seed": [0]}, 2)
+        (
+            ROWS,
+            ordered,
+            State({"w": np.ones((2, 2))}, np.zeros(4)),
+            r"memory: an array of shape \(4,\) is not named and shaped",
+        ),
+        (ROWS, averaged, State({"w": np.ones((2, 2)), "mean": np.ones((2, 2))}), "variables/mean holds units of 'unit'"),
+    ],
+)
+def test_what_holds_units_in_a_form_that_is_not_known_is_refused(symmetry, step, start, message):
+    """Flattened weights among units; a step that names the first of equal units; a mean that the group does not name."""
+    process = Process(lambda data, hparams, previous=None: jax.tree.map(jnp.asarray, start), step)
+    with pytest.raises(InputError, match=message):
+        sweep(transverse(process, symmetry, UNIT), [log_growth(UNIT)], {"seed": [0]}, 2)
 
 
 def test_ties_are_held_after_following():
