@@ -108,7 +108,7 @@ def band(panel: Axes, values: xr.DataArray, along: str, color: Any, label: str |
 
 def nested_width(number: int, count: int) -> float:
     """The width of one of several lines that may lie on each other: of each the edges show beside those drawn after it."""
-    return 1.2 + 0.9 * (count - 1 - number)
+    return 1.2 + 0.6 * (count - 1 - number)
 
 
 def _grid(rows: int, columns: int, **sharing: Any) -> tuple[Figure, np.ndarray]:
