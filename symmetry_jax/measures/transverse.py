@@ -56,8 +56,9 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
     Where units lie in what the process remembers is read off its step, in whatever form: moments, copies of the parameters,
     flat vectors, means of rows. What it remembers at its start moves with the variables that `init` makes it of.
 
-    Two things are believed. The step treats twins alike, unless the process names an obstacle: noise of each unit's own would
-    take tied units apart. And its derivative is finite: that of Adam's square root is not where a gradient is exactly 0,
+    Three things are believed. Variables that hold units and that their group does not name, as where they are frozen, are equal
+    for both twins and stay so. The step treats twins alike, unless the process names an obstacle: noise of each unit's own
+    would take tied units apart. And its derivative is finite: that of Adam's square root is not where a gradient is exactly 0,
     without an `eps_root`, and the run is then frozen as if it had diverged.
 
     Args:
@@ -68,8 +69,8 @@ def transverse(process: Process, symmetry: Symmetry, pairs: Pairs, directions: i
 
     Raises:
         InputError: for fewer than 1 direction, or more than a unit has numbers; if a source of noise in the process lets no
-            difference be followed; if it keeps units where they cannot be moved apart, in variables that their group does not
-            name, or, where its step is not proved to treat them alike, in arrays that are not named and shaped like variables.
+            difference be followed; if it remembers units where they cannot be moved apart, or, where its step is not proved to
+            treat these units alone alike, in arrays that are not named and shaped like variables.
     """
     reasons = [obstacle.reason for obstacle in process.obstacles if not obstacle.groups or {*obstacle.groups} & {*pairs}]
     if reasons:
@@ -165,8 +166,8 @@ def _named(group: UnitGroup, whole: _Whole) -> UnitGroup:
         if jnp.issubdtype(array.dtype, jnp.inexact) and array.size >= group.size and not alike:
             place, fault = f"{path or 'an array'} of shape {array.shape}", "is not named and shaped like a variable"
             raise InputError(
-                f"memory: {place} {fault}, and the step is not proved to treat units of {group.name!r} alike, so that whether "
-                "it holds them is not known"
+                f"memory: {place} {fault}, and the step is not proved to treat units of {group.name!r} (alone) alike, so that "
+                "whether it holds them is not known"
             )
     return group.within(whole)
 

@@ -72,7 +72,7 @@ class Pushforward:
         twins: by name, of groups that name every array which carries the units.
 
     Raises:
-        InputError: if an array carries units in a way in which they cannot be moved apart, or that no group names.
+        InputError: if an array carries units in a way in which they cannot be moved apart.
     """
 
     def __init__(
@@ -89,8 +89,7 @@ class Pushforward:
         def everywhere(name: str, group: UnitGroup) -> UnitGroup:
             if sought is None:
                 return group
-            others = [pair.group for other, pair in twins.items() if other != name]
-            shown = self._units[name].everywhere(group, tree, self._program.jaxpr.invars, sought, others)
+            shown = self._units[name].everywhere(group, tree, self._program.jaxpr.invars, sought)
             return shown or (believed(name) if believed else group)
 
         self.twins = {name: Twins(everywhere(name, pair.group), pair.units) for name, pair in twins.items()}

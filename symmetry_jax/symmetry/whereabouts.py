@@ -49,38 +49,30 @@ class Whereabouts:
         return not self.carry(atom) or self.place(atom) is not None
 
     def everywhere(
-        self,
-        group: UnitGroup,
-        tree: PyTree,
-        variables: Sequence[Any],
-        sought: Callable[[str], bool],
-        others: Sequence[UnitGroup],
+        self, group: UnitGroup, tree: PyTree, variables: Sequence[Any], sought: Callable[[str], bool]
     ) -> UnitGroup | None:
-        """The group with its places in arrays that it does not name, as the state of its units, or None if they do not show.
+        """The group with its places in the arrays that are sought, as the state of its units, or None if they do not show.
 
-        They do not where the program is not proved to treat all units alike, or only if it permutes those of another group too.
+        They do not where the program is not proved to treat all units alike, or where the index of the units is found in other
+        arrays that the group does not name: it may be that of another group too, whose units are permuted with these.
 
         Args:
             group: these units.
             tree: arrays.
             variables: what the arrays are in the program, in their order.
             sought: of an array's path, whether the group leaves out its places there.
-            others: further groups of the tree.
 
         Raises:
-            InputError: if an array that is sought has two indices of units along one axis (flattened weights among units), or
-                one that is not has units and no group names it.
+            InputError: if an array that is sought has two indices of units along one axis: flattened weights among units.
         """
         if self._factor is None:
             return None
-        named, elsewhere = ({axis.path for one in groups for axis in one.axes} for groups in ([group], others))
+        named = {axis.path for axis in group.axes}
         unnamed = [(path, one) for (path, _), one in zip(leaves(tree), variables, strict=True) if path not in named]
-        beyond = [path for path, one in unnamed if not sought(path) and self.carry(one)]
-        for path in beyond:
-            if path not in elsewhere:
-                raise InputError(f"{path} holds units of {group.name!r}, which do not name it: name it as their state")
+        if any(self.carry(one) for path, one in unnamed if not sought(path)):
+            return None
         more = [axis for path, one in unnamed if sought(path) for axis in self._axes(path, one, group)]
-        return None if beyond else dataclasses.replace(group, axes=(*group.axes, *more))
+        return dataclasses.replace(group, axes=(*group.axes, *more))
 
     def _axes(self, path: str, variable: Any, group: UnitGroup) -> list[UnitAxis]:
         found = []

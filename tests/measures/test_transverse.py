@@ -331,11 +331,6 @@ def ordered(state, data, hparams, step):
     return State({"w": total.reshape(2, 2)}, total), ()
 
 
-def averaged(state, data, hparams, step):
-    mean = 0.9 * state.variables["mean"] + 0.1 * state.variables["w"]
-    return State({"w": state.variables["w"] - 0.1 * jnp.tanh(mean), "mean": mean}), ()
-
-
 @pytest.mark.parametrize(
     "symmetry, step, start, message",
     [
@@ -351,11 +346,10 @@ def averaged(state, data, hparams, step):
             State({"w": np.ones((2, 2))}, np.zeros(4)),
             r"memory: an array of shape \(4,\) is not named and shaped",
         ),
-        (ROWS, averaged, State({"w": np.ones((2, 2)), "mean": np.ones((2, 2))}), "variables/mean holds units of 'unit'"),
     ],
 )
 def test_what_holds_units_in_a_form_that_is_not_known_is_refused(symmetry, step, start, message):
-    """Flattened weights among units; a step that names the first of equal units; a mean that the group does not name."""
+    """Flattened weights among units; a step that names the first of equal units."""
     process = Process(lambda data, hparams, previous=None: jax.tree.map(jnp.asarray, start), step)
     with pytest.raises(InputError, match=message):
         sweep(transverse(process, symmetry, UNIT), [log_growth(UNIT)], {"seed": [0]}, 2)
