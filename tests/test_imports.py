@@ -68,11 +68,11 @@ def test_nothing_is_pickled():
         assert "allow_pickle=True" not in path.read_text(), path
 
 
-def test_one_file_vmaps_over_runs():
+def test_only_the_engine_vmaps_over_runs():
     """A vmap elsewhere runs over units or over vectors, never over runs; each such place is named here."""
     places = {path.relative_to(PACKAGE).as_posix() for path in files() if "jax.vmap" in path.read_text()}
-    assert places == {"sweeps/lifting.py", "symmetry/separation.py", "symmetry/curvature.py"}
-    assert "batch_size=layout.tile" in (PACKAGE / "sweeps" / "lifting.py").read_text()
+    assert places == {"sweeps/engine.py", "symmetry/separation.py", "symmetry/curvature.py"}
+    assert "batch_size=layout.tile" in (PACKAGE / "sweeps" / "engine.py").read_text()
 
 
 def test_public_names_are_there_and_importing_them_is_lazy():

@@ -20,7 +20,7 @@ from symmetry_jax.sweeps.study import Claim, Picture
 from symmetry_jax.theory.activations import ACTIVATIONS
 from symmetry_jax.theory.first_moves import HORIZON
 
-TRAINED = 0.8  # accuracy, of a network that a start trains
+WELL_TRAINED = 0.8  # accuracy, of a network that a start trains
 
 _LOSS = (
     "Training loss of networks of {layers} layers ({batch} batch, learning rate {rate:g}) from constant and from random "
@@ -36,7 +36,7 @@ def cost_claims(kept: xr.Dataset, random: xr.Dataset | None) -> Iterator[Claim]:
     if gaps:
         statement = (
             f"Accuracy of random starts (median) minus that of the best constant start, two or more layers: the least of "
-            f"{len(gaps)} networks that random starts train to {TRAINED:.0%} or more"
+            f"{len(gaps)} networks that random starts train to {WELL_TRAINED:.0%} or more"
         )
         yield Claim.at_least("cost", statement, 0, min(gaps.values()))
 
@@ -195,7 +195,7 @@ def _gaps(kept: xr.Dataset, random: xr.Dataset) -> dict[str, float]:
         cell = {"layers": layers, "activation": activation}
         drawn = _drawn(random.sel(cell))
         constant = float(kept.sel(cell).test_accuracy.sel(end="last").max())
-        if drawn >= TRAINED and np.isfinite(constant):
+        if drawn >= WELL_TRAINED and np.isfinite(constant):
             found[f"{activation}, {layers} layers"] = drawn - constant
     return found
 

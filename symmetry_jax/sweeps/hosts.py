@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 BLOCK = 4096  # bytes
 # what XLA names when processes do not reach each other; a mistake in a computation comes as the same kind of error
-REACHING = re.compile("[A-Z_]+: .*(gloo|nccl|mpi|coordination|heartbeat|socket|connection|barrier)", re.IGNORECASE)
+REACHING = re.compile(r"[A-Z_]+: .*\b(gloo|nccl|mpi|coordination|heartbeat|socket|connection|barrier)", re.IGNORECASE)
 LOST_SECONDS = 20  # without a sign of life from a process, after which the others end
 
 

@@ -38,19 +38,19 @@ def cut(function: Callable[[], tuple[Any, Any]]) -> tuple[Any, Callable[[Any], A
     made, rest = jaxpr.outvars[:count], jaxpr.outvars[count:]
     constants = dict(zip(jaxpr.constvars, program.consts, strict=True))
 
-    def follow(known: dict[Any, Any], wanted: Sequence[Any]) -> list[Any]:
+    def follow(given: dict[Any, Any], wanted: Sequence[Any]) -> list[Any]:
+        known = {**constants, **given}
         for line in jaxpr.eqns:
-            if any(variable not in known for variable in line.outvars):
-                results = compute(jaxpr, line, [read(known, atom) for atom in line.invars])
-                known = {**dict(zip(line.outvars, results, strict=True)), **known}
+            results = compute(jaxpr, line, [read(known, atom) for atom in line.invars])
+            known.update((one, result) for one, result in zip(line.outvars, results, strict=True) if one not in given)
         return [read(known, atom) for atom in wanted]
 
     def second_of(values: Any) -> Any:
-        given = zip(made, jax.tree.leaves(values), strict=True)
-        known = {**constants, **{atom: value for atom, value in given if not isinstance(atom, Literal)}}
-        return jax.tree.unflatten(second, follow(known, rest))
+        pairs = zip(made, jax.tree.leaves(values), strict=True)
+        given = {atom: value for atom, value in pairs if not isinstance(atom, Literal)}
+        return jax.tree.unflatten(second, follow(given, rest))
 
-    return jax.tree.unflatten(first, follow(constants, made)), second_of
+    return jax.tree.unflatten(first, follow({}, made)), second_of
 
 
 def _evaluate(program: ClosedJaxpr, arguments: Values) -> list[Any]:

@@ -87,10 +87,9 @@ class Pushforward:
         self._units = whereabouts(self._program, tree, {name: pair.group for name, pair in twins.items()})
 
         def everywhere(name: str, group: UnitGroup) -> UnitGroup:
-            if sought is None:
+            if sought is None or believed is None:
                 return group
-            shown = self._units[name].everywhere(group, tree, self._program.jaxpr.invars, sought)
-            return shown or (believed(name) if believed else group)
+            return self._units[name].everywhere(group, tree, self._program.jaxpr.invars, sought) or believed(name)
 
         self.twins = {name: Twins(everywhere(name, pair.group), pair.units) for name, pair in twins.items()}
 

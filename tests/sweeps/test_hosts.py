@@ -113,6 +113,7 @@ def test_two_processes_go_on_where_they_were_stopped(alone, tmp_path):
         (JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"), False),
         (JaxRuntimeError("INTERNAL: CpuCallback error calling callback: ZeroDivisionError"), False),
         (JaxRuntimeError("INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered"), False),
+        (JaxRuntimeError("INTERNAL: compiling the module failed"), False),
         (ValueError("the socket is of another size"), False),
         (KeyError("UNKNOWN: a mistake of ours"), False),
     ],
